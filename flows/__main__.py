@@ -1,0 +1,90 @@
+"""`python -m flows`: the flows from a shell, with exit codes and JSON for scripts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import IntEnum
+
+from rich.console import Console
+from rich.table import Table
+
+from config.profiles import BadProfile, load_profile, profile_names
+from flows.deploy import DeployResult, deploy
+from tasks.core.change import Plan
+from tasks.core.errors import HubError
+
+
+class Exit(IntEnum):
+    """How the command ended."""
+
+    DONE = 0
+    FAILED = 1
+    CHANGES = 2
+    """The plan is not empty, and only the plan was asked for."""
+    BAD_INPUT = 3
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.print_usage(sys.stderr)
+        self.exit(Exit.BAD_INPUT, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str]) -> Exit:
+    """Run one flow; logs go to standard error, the result to standard output."""
+    options = _parser().parse_args(arguments)
+    try:
+        load_profile(options.profile)
+    except BadProfile as error:
+        print(error, file=sys.stderr)
+        return Exit.BAD_INPUT
+    try:
+        result = deploy(options.profile, plan_only=options.plan_only)
+    except HubError as error:
+        print(error, file=sys.stderr)
+        return Exit.FAILED
+    _show(result, as_json=options.json)
+    return Exit.CHANGES if options.plan_only and not result.plan.empty else Exit.DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m flows", description="Run a flow of Hubwright.")
+    flows = parser.add_subparsers(required=True, metavar="FLOW", parser_class=_Parser)
+    one = flows.add_parser("deploy", help="deploy a hub, check it as a user would, record it")
+    one.add_argument("profile", help=f"{', '.join(profile_names())}, or the path of a .yaml")
+    one.add_argument("--plan-only", action="store_true", help="show what would change (exit code 2), and stop")
+    one.add_argument("--json", action="store_true", help="print plan, record and checks as JSON")
+    return parser
+
+
+def _show(result: DeployResult, *, as_json: bool) -> None:
+    if as_json:
+        record = result.record.model_dump(mode="json") if result.record else None
+        checks = [check.model_dump(mode="json") for check in result.checks]
+        print(json.dumps({"plan": [asdict(change) for change in result.plan], "record": record, "checks": checks}))
+        return
+    console = Console()
+    console.print(_plan_table(result.plan))
+    for check in result.checks:
+        sign = "✓" if check.passed else "✗"
+        console.print(f"{sign} {check.name} ({check.seconds:.1f} s): {check.detail}", markup=False)
+
+
+def _plan_table(plan: Plan) -> Table | str:
+    if plan.empty:
+        return "Nothing to change: everything is as it should be."
+    table = Table("action", "what", "before", "after", title="Plan")
+    for change in plan:
+        table.add_row(change.action.value, change.what, change.before, change.after)
+    return table
+
+
+if __name__ == "__main__":
+    # Prefect says some things by way of the root logger; a result on standard output stays clean of them.
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,137 @@
+"""Phase cluster, what should be there: pure, from the spec and the secrets that it names."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from kubernetes.utils.quantity import parse_quantity
+from pydantic import SecretStr
+
+from config.spec import Hub, SharedStorage
+from tasks.core.change import Action, Change, Plan
+from tasks.core.errors import Permanent
+from tasks.core.objects import (
+    CLAIM,
+    NAMESPACE,
+    ROLE,
+    ROLE_BINDING,
+    SECRET,
+    SERVICE_ACCOUNT,
+    Body,
+    WantedObject,
+    plan_object,
+)
+
+PASSWORDS_SECRET = "hubwright-passwords"
+KEYS_SECRET = "hubwright-keys"
+CHART_SECRET = "hub"
+"""The Secret in which the chart (4.4.0, templates/hub/secret.yaml) keeps what it draws at random."""
+
+HUB_RULES = (
+    # What KubeSpawner 7.1 does to a user's pod, volume, service and secret ...
+    {
+        "apiGroups": [""],
+        "resources": ["configmaps", "persistentvolumeclaims", "pods", "secrets", "services"],
+        "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
+    },
+    # ... and the progress that it shows while a server starts.
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "list", "watch"]},
+    {
+        "apiGroups": ["networking.k8s.io"],
+        "resources": ["ingresses"],
+        "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
+    },
+)
+
+
+@dataclass(frozen=True)
+class HubSecrets:
+    """What the hub keeps secret: what people chose, and what was drawn at random for it."""
+
+    passwords: Mapping[str, SecretStr]
+    keys: Mapping[str, SecretStr]
+
+
+def wanted_objects(hub: Hub, secrets: HubSecrets) -> tuple[WantedObject, ...]:
+    """Everything that must exist before the chart is installed, in the order in which it is made."""
+    namespace, account = hub.cluster.namespace, hub.cluster.service_account
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account}
+    objects = [
+        WantedObject(NAMESPACE, namespace, None),
+        WantedObject(SERVICE_ACCOUNT, account, namespace),
+        WantedObject(ROLE, account, namespace, {"rules": [dict(rule) for rule in HUB_RULES]}),
+        WantedObject(ROLE_BINDING, account, namespace, {"roleRef": role, "subjects": [subject]}),
+        WantedObject(SECRET, PASSWORDS_SECRET, namespace, _secret_fields(secrets.passwords)),
+        WantedObject(SECRET, KEYS_SECRET, namespace, _secret_fields(secrets.keys), once=True),
+        _chart_secret(hub, secrets.keys),
+    ]
+    if hub.storage.shared:
+        objects.append(_shared_claim(hub.storage.shared, namespace))
+    return tuple(objects)
+
+
+def plan_claim(wanted: WantedObject, seen: Body | None, growable: bool) -> Plan:
+    """What applying a claim changes: making it, or growing it where its class allows.
+
+    Raises Permanent for everything else, since it could only be had by deleting the volume.
+    """
+    if seen is None:
+        return plan_object(wanted, None)
+    want, have = wanted.fields["spec"], seen["spec"]
+    changed = [
+        f"{name} is {have.get(name)!r} and should be {want[name]!r}"
+        for name in ("storageClassName", "accessModes")
+        if have.get(name) != want[name]
+    ]
+    before, after = _size(have), _size(want)
+    if after < before:
+        changed.append("it would have to shrink")
+    elif after > before and not growable:
+        changed.append(f"it would have to grow, which StorageClass {have.get('storageClassName')} does not allow")
+    if changed:
+        remedy = "correct storage in the profile; Hubwright never makes a volume anew, since its files would be lost"
+        raise Permanent("Kubernetes", f"change {wanted.title}", "; ".join(changed), remedy)
+    if after == before:
+        return Plan()
+    size = (part["resources"]["requests"]["storage"] for part in (have, want))
+    return Plan((Change.of(Action.UPDATE, f"{wanted.title} size", *size),))
+
+
+def _size(spec: Body) -> Decimal:
+    return parse_quantity(spec["resources"]["requests"]["storage"])
+
+
+def _shared_claim(shared: SharedStorage, namespace: str) -> WantedObject:
+    spec = {
+        "accessModes": ["ReadWriteMany"],
+        "resources": {"requests": {"storage": shared.size}},
+        "storageClassName": shared.storage_class,
+    }
+    return WantedObject(CLAIM, shared.claim, namespace, {"spec": spec})
+
+
+def _secret_fields(data: Mapping[str, SecretStr]) -> dict[str, object]:
+    encoded = {key: base64.b64encode(value.get_secret_value().encode()).decode() for key, value in data.items()}
+    return {"type": "Opaque", "data": encoded}
+
+
+def _chart_secret(hub: Hub, keys: Mapping[str, SecretStr]) -> WantedObject:
+    """The chart's own Secret, made before the chart and marked as Helm's.
+
+    The chart looks there before it draws anything at random. So its first rendering has our keys already,
+    every later one is the same, and no key stands in the release's values (facts: the first upgrade after
+    an install with drawn keys restarts hub and proxy).
+    """
+    metadata = {
+        "labels": {"app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {
+            "meta.helm.sh/release-name": hub.release.name,
+            "meta.helm.sh/release-namespace": hub.cluster.namespace,
+        },
+    }
+    fields = {"metadata": metadata, **_secret_fields(keys)}
+    return WantedObject(SECRET, CHART_SECRET, hub.cluster.namespace, fields, once=True)

@@ -1,0 +1,28 @@
+"""Pictures of a run for the Prefect UI. What counts is kept in the cluster; these may be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect.artifacts import create_link_artifact, create_table_artifact
+
+from tasks.core.change import Plan
+from tasks.core.records import CheckResult
+
+
+def show_plan(hub: str, plan: Plan) -> None:
+    """The plan is a table in the UI, under one key for each hub, so that its history shows."""
+    rows = [{"action": c.action.value, "what": c.what, "before": c.before, "after": c.after} for c in plan]
+    nothing = [{"action": "none", "what": "everything is as it should be", "before": "", "after": ""}]
+    create_table_artifact(rows or nothing, key=f"plan-{hub}", description=f"What changes at {hub}.")
+
+
+def show_checks(hub: str, checks: Sequence[CheckResult]) -> None:
+    """The check report is a table in the UI."""
+    rows = [{"check": c.name, "passed": c.passed, "seconds": c.seconds, "detail": c.detail} for c in checks]
+    create_table_artifact(rows, key=f"checks-{hub}", description=f"How the checks of {hub} ended.")
+
+
+def show_link(hub: str, url: str) -> None:
+    """The hub's address is a link in the UI."""
+    create_link_artifact(url, link_text=f"Open {hub}", key=f"link-{hub}", description=f"The hub {hub}.")

@@ -1,0 +1,146 @@
+"""The Kubernetes API: read, list, create, and server-side apply of objects. Its failures become our errors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from kubernetes import client, config
+from urllib3.exceptions import HTTPError
+
+from tasks.core.change import Plan
+from tasks.core.errors import HubError, Permanent, Transient
+from tasks.core.objects import FIELD_MANAGER, Body, Kind, WantedObject, plan_object
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 30
+APPLY = "application/apply-patch+yaml"
+BAD_REQUEST, NOT_FOUND, SERVER_ERROR = 400, 404, 500
+TRANSIENT = (408, 429)
+REMEDIES = {
+    400: "the object cannot become what the profile asks for: change the profile",
+    401: "the cluster does not know this account: renew the kubeconfig",
+    403: "give this account the permission that the message names, by a Role and a RoleBinding",
+    404: "check that the namespace exists and that the cluster knows this kind of object",
+    409: "somebody else manages these fields: let the manager that the message names leave them, or take them over"
+    f" with kubectl apply --server-side --force-conflicts --field-manager={FIELD_MANAGER}",
+    422: "the object cannot become what the profile asks for: change the profile",
+}
+
+
+class Kubernetes:
+    """One cluster: that of the kubeconfig (``KUBECONFIG``), or the one that this process runs in."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    @classmethod
+    def connect(cls) -> Kubernetes:
+        """Raises Permanent when there is neither a kubeconfig nor a pod's service account."""
+        configuration = client.Configuration()
+        try:
+            config.load_config(client_configuration=configuration)
+        except config.ConfigException as error:
+            remedy = "point KUBECONFIG to the cluster's kubeconfig, or run inside the cluster"
+            raise Permanent("Kubernetes", "find the cluster", str(error), remedy) from error
+        api = client.ApiClient(configuration)
+        api.user_agent = "hubwright"
+        return cls(api)
+
+    @property
+    def host(self) -> str:
+        """Address of the API server."""
+        return str(self._api.configuration.host)
+
+    def read(self, kind: Kind, name: str, namespace: str | None) -> Body | None:
+        """An object, or None when there is none of that name."""
+        return self._call("GET", _path(kind, namespace, name), missing_is_none=True)
+
+    def list(self, kind: Kind, namespace: str | None, labels: str = "") -> tuple[Body, ...]:
+        """The objects of a kind whose labels match a selector; all of them without one."""
+        answer = self._call("GET", _path(kind, namespace), query=[("labelSelector", labels)] if labels else [])
+        return tuple(answer["items"]) if answer else ()
+
+    def create(self, wanted: WantedObject) -> None:
+        """The object exists. Raises Permanent when it did before."""
+        query = [("fieldManager", FIELD_MANAGER)]
+        self._call("POST", _path(wanted.kind, wanted.namespace), query=query, body=wanted.body)
+
+    def apply(self, wanted: WantedObject) -> None:
+        """The object has the wanted fields, and they are ours (server-side apply).
+
+        Raises Permanent, with the other manager's name, when somebody else set one of them.
+        """
+        path = _path(wanted.kind, wanted.namespace, wanted.name)
+        self._call("PATCH", path, query=[("fieldManager", FIELD_MANAGER)], body=wanted.body)
+
+    def plan(self, wanted: WantedObject) -> Plan:
+        """What ``ensure`` would change. Reads only."""
+        return plan_object(wanted, self.read(wanted.kind, wanted.name, wanted.namespace))
+
+    def ensure(self, wanted: WantedObject) -> Plan:
+        """The object is as wanted; returns what changed. Writes nothing when it was."""
+        plan = self.plan(wanted)
+        if not plan.empty:
+            if wanted.once:
+                self.create(wanted)
+            else:
+                self.apply(wanted)
+        return plan
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: list[tuple[str, str]] | None = None,
+        body: Body | None = None,
+        missing_is_none: bool = False,
+    ) -> Body | None:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = APPLY if method == "PATCH" else "application/json"
+        request = self._api.param_serialize(
+            method, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
+        )
+        asked = f"{method} {path}"
+        try:
+            answer = self._api.call_api(*request, _request_timeout=(CONNECT_SECONDS, READ_SECONDS))
+            text = answer.read()
+        except HTTPError as error:
+            raise _unreachable(self.host, asked, error) from error
+        if answer.status == NOT_FOUND and missing_is_none:
+            return None
+        if answer.status >= BAD_REQUEST:
+            raise _as_hub_error(asked, answer.status, _message(text, str(answer.reason)))
+        return json.loads(text)
+
+
+def _path(kind: Kind, namespace: str | None, name: str = "") -> str:
+    group = f"/apis/{kind.api_version}" if "/" in kind.api_version else f"/api/{kind.api_version}"
+    where = f"/namespaces/{namespace}" if kind.namespaced and namespace else ""
+    return f"{group}{where}/{kind.plural}" + (f"/{name}" if name else "")
+
+
+def _unreachable(host: str, asked: str, error: HTTPError) -> Transient:
+    reason = str(getattr(error, "reason", error)).split(": ", 1)[-1]
+    remedy = "check that the API server runs and that this machine reaches it, then run again"
+    return Transient("Kubernetes", asked, f"{host} cannot be reached: {reason}", remedy)
+
+
+def _as_hub_error(asked: str, status: int, said: str) -> HubError:
+    """Our error for an answer of the API server."""
+    answered = f"{status} {said}"
+    if status in TRANSIENT or status >= SERVER_ERROR:
+        return Transient("Kubernetes", asked, answered, "wait for the API server to recover, then run again")
+    return Permanent("Kubernetes", asked, answered, REMEDIES.get(status, "read the message, and the API server's log"))
+
+
+def _message(text: bytes, reason: str) -> str:
+    """The message of a Status object; of anything else only the reason, since it might quote a secret."""
+    try:
+        status: Any = json.loads(text)
+    except ValueError:
+        return reason
+    is_status = isinstance(status, dict) and cast("Body", status).get("kind") == "Status"
+    return str(status.get("message", reason)) if is_status else reason

@@ -1,0 +1,134 @@
+"""Kubernetes objects as we want them, and the pure comparison with those that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from tasks.core.change import Action, Change, Plan
+
+FIELD_MANAGER = "hubwright"
+
+Body = Mapping[str, Any]
+"""An object as the Kubernetes API writes it."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of object and its place in the API's paths."""
+
+    api_version: str
+    name: str
+    plural: str
+    namespaced: bool = True
+
+
+NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
+SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
+SECRET = Kind("v1", "Secret", "secrets")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+POD = Kind("v1", "Pod", "pods")
+ROLE = Kind("rbac.authorization.k8s.io/v1", "Role", "roles")
+ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+STORAGE_CLASS = Kind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
+
+
+@dataclass(frozen=True)
+class WantedObject:
+    """An object as it should be: the fields that we care about, and no others.
+
+    With ``once`` it is made when it is missing and never changed afterwards, for what was drawn at random.
+    """
+
+    kind: Kind
+    name: str
+    namespace: str | None
+    fields: Body = field(default_factory=dict[str, Any], repr=False)
+    once: bool = False
+
+    @property
+    def title(self) -> str:
+        """How plans and messages call it."""
+        return f"{self.kind.name} {self.name}"
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The whole object, as it is sent."""
+        metadata = {**self.fields.get("metadata", {}), "name": self.name}
+        if self.namespace:
+            metadata["namespace"] = self.namespace
+        return {**self.fields, "apiVersion": self.kind.api_version, "kind": self.kind.name, "metadata": metadata}
+
+
+def plan_object(wanted: WantedObject, seen: Body | None) -> Plan:
+    """What applying an object would change; empty when every field is as wanted and none of ours is left over.
+
+    A field that we never set is somebody else's and stays out of the plan; one that we set before and want
+    no more is found by the managed fields that the API server keeps for us.
+    """
+    if seen is None:
+        return Plan((_change(wanted, Action.CREATE, "", ""),))
+    if wanted.once:
+        return Plan()
+    changes = list(_differences(wanted, "", wanted.fields, seen))
+    changes += [
+        _change(wanted, Action.DELETE, path, "") for path in sorted(_owned_paths(seen) - _paths(wanted.body, ""))
+    ]
+    return Plan(tuple(changes))
+
+
+def _change(wanted: WantedObject, action: Action, path: str, value: object) -> Change:
+    what = f"{wanted.title} {path}".rstrip()
+    if wanted.kind == SECRET:
+        return Change.hidden(action, what)
+    return Change.of(action, what, value, "")
+
+
+def _differences(wanted: WantedObject, path: str, want: Any, have: Any) -> Sequence[Change]:
+    """Changes for the leaves of ``want`` that ``have`` lacks or holds otherwise."""
+    if isinstance(want, Mapping) and isinstance(have, Mapping):
+        found: list[Change] = []
+        for key, inner in cast("Body", want).items():
+            found += _differences(wanted, f"{path}.{key}".lstrip("."), inner, cast("Body", have).get(key))
+        return found
+    if want == have:
+        return []
+    action = Action.CREATE if have is None else Action.UPDATE
+    what = f"{wanted.title} {path}"
+    if wanted.kind == SECRET:
+        return [Change.hidden(action, what)]
+    return [Change.of(action, what, "" if have is None else have, want)]
+
+
+def _owned_paths(seen: Body) -> set[str]:
+    """Dotted paths of the mapping fields that our field manager owns in an object."""
+    entries = cast("Sequence[Body]", seen.get("metadata", {}).get("managedFields", ()))
+    ours = [
+        entry
+        for entry in entries
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource")
+    ]
+    return {path for entry in ours for path in _leaf_fields(entry.get("fieldsV1", {}), "")}
+
+
+def _leaf_fields(fields: Body, path: str) -> set[str]:
+    """Paths in a FieldsV1 tree, down to where it enters a list (keys ``k:`` and ``v:``)."""
+    inner = {key[2:]: value for key, value in fields.items() if key.startswith("f:")}
+    if not inner:
+        return {path} if path else set()
+    paths: set[str] = set()
+    for key, value in inner.items():
+        paths |= _leaf_fields(value, f"{path}.{key}".lstrip("."))
+    return paths
+
+
+def _paths(value: Any, path: str) -> set[str]:
+    """Every dotted path of nested mappings, inner ones too."""
+    found = {path} if path else set[str]()
+    if isinstance(value, Mapping):
+        for key, inner in cast("Body", value).items():
+            found |= _paths(inner, f"{path}.{key}".lstrip("."))
+    return found

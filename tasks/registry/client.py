@@ -1,0 +1,93 @@
+"""A registry by the OCI distribution API: which digest a tag stands for."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from tasks.core.errors import Permanent, Transient
+
+TIMEOUT_SECONDS = 15
+MANIFEST_TYPES = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+_CHALLENGE_FIELD = re.compile(r'(\w+)="([^"]*)"')
+
+
+class Registry:
+    """One registry, over HTTPS, asked without credentials (with a token where it hands one to everybody)."""
+
+    def __init__(self, host: str, ca: str | None, transport: httpx.BaseTransport | None = None) -> None:
+        self.host = host
+        verify = transport is not None or _trust(ca)
+        self._http = httpx.Client(
+            base_url=f"https://{host}", verify=verify, timeout=TIMEOUT_SECONDS, transport=transport
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def read_digest(self, repository: str, tag: str) -> str:
+        """The digest that a tag stands for now (distribution spec 1.1, "Pulling manifests").
+
+        Raises Permanent when there is no such tag or it may not be read, Transient when the registry
+        cannot be reached or fails.
+        """
+        path = f"/v2/{repository}/manifests/{tag}"
+        asked = f"HEAD https://{self.host}{path}"
+        answer = self._head(path, asked, None)
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            answer = self._head(path, asked, self._token(answer.headers.get("www-authenticate", ""), asked))
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            remedy = "build and push the image, or correct image.reference in the profile"
+            raise Permanent("registry", asked, "404, there is no such image or tag", remedy)
+        if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise Permanent("registry", asked, f"{answer.status_code}, it may not be read", "make the project public")
+        if answer.status_code != HTTPStatus.OK:
+            raise Transient("registry", asked, f"{answer.status_code}", "look at the registry's log, then run again")
+        return answer.headers["docker-content-digest"]
+
+    def _head(self, path: str, asked: str, token: str | None) -> httpx.Response:
+        headers = {"Accept": MANIFEST_TYPES} | ({"Authorization": f"Bearer {token}"} if token else {})
+        try:
+            return self._http.head(path, headers=headers)
+        except httpx.HTTPError as error:
+            remedy = "check its address and registry.ca in the profile, and that this machine reaches it"
+            raise Transient("registry", asked, str(error) or type(error).__name__, remedy) from error
+
+    def _token(self, challenge: str, asked: str) -> str | None:
+        """A token by the answer's challenge (distribution spec, token authentication), None without one."""
+        fields = dict(_CHALLENGE_FIELD.findall(challenge))
+        realm = fields.pop("realm", None)
+        if not challenge.lower().startswith("bearer") or not realm:
+            return None
+        try:
+            answer = self._http.get(realm, params=fields).raise_for_status().json()
+        except httpx.HTTPError as error:
+            remedy = "check that the registry lets everybody pull this image"
+            raise Transient("registry", asked, f"gave no token: {error}", remedy) from error
+        return str(answer.get("token") or answer.get("access_token"))
+
+
+def _trust(ca: str | None) -> ssl.SSLContext:
+    """The system's CAs, or one of the company's own. Raises Permanent when its file cannot be used."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except (OSError, ssl.SSLError) as error:
+        remedy = "give the path of a PEM file in registry.ca, or leave it out"
+        raise Permanent("registry", f"read the CA in {ca}", str(error), remedy) from error

@@ -1,0 +1,161 @@
+"""Helm: the only place that runs it, and where its versions 3.14 to 4 differ."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config.spec import Chart
+from tasks.core.errors import HubError, Permanent, Transient
+from tasks.core.process import Output, run
+from tasks.release.state import Revision
+from tasks.release.values import Values
+
+QUERY_SECONDS = 60
+HISTORY_MAX = 20
+NO_VERSION: tuple[int, int] = (0, 0)
+OLDEST: tuple[int, int] = (3, 14)
+_UNREACHABLE = ("connection refused", "i/o timeout", "no such host", "TLS handshake timeout", "EOF", "is unreachable")
+
+
+@dataclass(frozen=True)
+class ChartArchive:
+    """A chart on disk, its name with version, and its digest."""
+
+    path: Path
+    title: str
+    digest: str
+
+
+class Helm:
+    """Helm in one namespace of the cluster that the kubeconfig names."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+
+    def read_version(self) -> tuple[int, int]:
+        """Major and minor version. Raises Permanent when Helm is missing or older than 3.14."""
+        text = self._run("version", "--template", "{{.Version}}").stdout
+        found = re.match(r"v(\d+)\.(\d+)\.", text)
+        version = (int(found[1]), int(found[2])) if found else NO_VERSION
+        if version < OLDEST:
+            raise Permanent("helm", "tell its version", f"it is {text!r}", "install Helm 3.14 or newer")
+        return version
+
+    def read_chart(self, chart: Chart, ca: str | None, folder: Path) -> ChartArchive:
+        """The chart's archive, downloaded into ``folder`` unless it is on disk already.
+
+        Raises Permanent when its digest is not the one that the spec names: nobody may change what is
+        behind a version.
+        """
+        path = Path(chart.path) if chart.path else self._pull(chart, ca, folder)
+        if not path.exists():
+            raise Permanent("chart", f"read {path}", "there is nothing", "correct release.chart.path in the profile")
+        found = ChartArchive(path, f"{chart.name}-{chart.version}", _digest(path))
+        if chart.digest and chart.digest != found.digest:
+            remedy = "find out who changed the archive; when it is right, put its digest into release.chart.digest"
+            raise Permanent("chart", f"check {found.title}", f"its digest is {found.digest}", remedy)
+        return found
+
+    def list_revisions(self, release: str) -> tuple[Revision, ...]:
+        """The release's history, oldest first; empty when there is no such release."""
+        try:
+            output = self._run("history", release, "--max", str(HISTORY_MAX), "--output", "json")
+        except HubError as error:
+            if "release: not found" in error.answered:
+                return ()
+            raise
+        return tuple(
+            Revision(line["revision"], line["status"], line["chart"], line["description"])
+            for line in sorted(json.loads(output.stdout), key=lambda line: line["revision"])
+        )
+
+    def read_values(self, release: str, revision: int) -> Values:
+        """The values that a revision was given, without the chart's own defaults."""
+        output = self._run("get", "values", release, "--revision", str(revision), "--output", "json")
+        values: Any = json.loads(output.stdout)
+        return values or {}
+
+    def upgrade(
+        self,
+        release: str,
+        chart: Path,
+        values: Values,
+        timeout: float,
+        on_line: Callable[[str], None],
+        on_tick: Callable[[], None],
+    ) -> None:
+        """The release runs this chart with these values, and its pods are ready. ``timeout`` is in seconds."""
+        # The values go in by standard input: they need no file, and stand in no process list.
+        self._run(
+            "upgrade", release, str(chart), "--install", "--values", "-", "--history-max", str(HISTORY_MAX),
+            *self._wait(timeout), *self._take_back_fields(),
+            stdin=json.dumps(values), timeout=timeout + QUERY_SECONDS, on_line=on_line, on_tick=on_tick,
+        )  # fmt: skip
+
+    def rollback(self, release: str, revision: int, timeout: float, on_line: Callable[[str], None]) -> None:
+        """A new revision runs what ``revision`` ran, and its pods are ready.
+
+        The number is always named: without one, Helm takes the last revision minus one, whatever its state.
+        """
+        self._run(
+            "rollback", release, str(revision), "--history-max", str(HISTORY_MAX),
+            *self._wait(timeout), *self._take_back_fields(),
+            timeout=timeout + QUERY_SECONDS, on_line=on_line,
+        )  # fmt: skip
+
+    def _wait(self, timeout: float) -> list[str]:
+        return ["--wait", "--timeout", f"{timeout:.0f}s"]
+
+    def _take_back_fields(self) -> list[str]:
+        """Fields that somebody edited by hand become the chart's again, as Helm 3 always did.
+
+        Helm 4 applies on the server's side, where such an edit is a conflict and fails the upgrade.
+        """
+        return ["--server-side=true", "--force-conflicts"] if self.read_version() >= (4, 0) else []
+
+    def _pull(self, chart: Chart, ca: str | None, folder: Path) -> Path:
+        assert chart.repository
+        trust = ["--ca-file", ca] if ca else []
+        if chart.repository.startswith("oci://"):
+            source = [f"{chart.repository.rstrip('/')}/{chart.name}"]
+        else:
+            source = [chart.name, "--repo", chart.repository]
+        self._run("pull", *source, "--version", chart.version, "--destination", str(folder), *trust)
+        return folder / f"{chart.name}-{chart.version}.tgz"
+
+    def _run(
+        self,
+        *words: str,
+        stdin: str | None = None,
+        timeout: float = QUERY_SECONDS,
+        on_line: Callable[[str], None] = lambda _line: None,
+        on_tick: Callable[[], None] = lambda: None,
+    ) -> Output:
+        try:
+            return run(
+                ["helm", *words, "--namespace", self._namespace],
+                timeout=timeout, stdin=stdin, on_line=on_line, on_tick=on_tick,
+                remedy="read Helm's message, mend its cause, and run again",
+            )  # fmt: skip
+        except Permanent as error:
+            if any(sign in error.answered for sign in _UNREACHABLE):
+                remedy = "check that the API server, and the chart's repository, can be reached, then run again"
+                raise Transient(error.system, error.asked, error.answered, remedy) from None
+            raise
+
+
+def _digest(path: Path) -> str:
+    """Digest of an archive, or of a chart's folder: of its files' names and contents, in order."""
+    if path.is_file():
+        return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    whole = hashlib.sha256()
+    for file in sorted(inner for inner in path.rglob("*") if inner.is_file()):
+        name = file.relative_to(path).as_posix().encode()
+        whole.update(name + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return f"sha256:{whole.hexdigest()}"

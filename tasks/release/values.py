@@ -1,0 +1,154 @@
+"""The chart's values for a hub: pure, and without a secret in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from kubernetes.utils.quantity import parse_quantity
+from pydantic import SecretStr
+
+from config.images import PinnedImage, PinnedImages
+from config.spec import Hub, Identity, Storage
+from config.types import parse_duration
+
+Values = dict[str, Any]
+"""Values of the jupyterhub chart 4.4.0, as its values.schema.yaml defines them."""
+
+PASSWORD_ENV = "HUBWRIGHT_PASSWORD"
+ADMIN_PASSWORD_ENV = "HUBWRIGHT_ADMIN_PASSWORD"
+AUTHENTICATOR_TRAITS = {
+    # Traits of JupyterHub 5.5 (jupyterhub.auth, jupyterhub.authenticators.shared) and where each is read from.
+    "dummy": {"DummyAuthenticator.password": PASSWORD_ENV},
+    "shared-password": {
+        "SharedPasswordAuthenticator.user_password": PASSWORD_ENV,
+        "SharedPasswordAuthenticator.admin_password": ADMIN_PASSWORD_ENV,
+    },
+}
+FINGERPRINT_ANNOTATION = "hubwright.io/password-fingerprint"
+KEEP = {"helm.sh/resource-policy": "keep"}
+
+
+def fingerprint(passwords: list[SecretStr], salt: str) -> str:
+    """Changes with the passwords and does not tell them: scrypt, slow on purpose, since people choose them."""
+    text = "\0".join(password.get_secret_value() for password in passwords).encode()
+    return hashlib.scrypt(text, salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
+
+
+def values_hash(values: Values) -> str:
+    """Digest of the values, the same for the same values however they are ordered."""
+    return "sha256:" + hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def values_for(hub: Hub, images: PinnedImages, passwords_secret: str, password_fingerprint: str) -> Values:
+    """The values that make the chart the hub of the spec. Every one that departs from the chart has its reason."""
+    return {
+        "hub": _hub(hub, images, passwords_secret, password_fingerprint),
+        # The Role comes from the cluster phase, so that Helm needs no right to hand out rights.
+        "rbac": {"create": False},
+        "proxy": _proxy(hub, images),
+        "singleuser": _singleuser(hub, images.notebook),
+        "ingress": _ingress(hub),
+        "cull": {"enabled": True, "timeout": int(parse_duration(hub.server.idle_timeout).total_seconds())},
+        # These would need rights in the whole cluster, and images that a closed network does not have.
+        "scheduling": {"userScheduler": {"enabled": False}, "userPlaceholder": {"enabled": False}},
+        "prePuller": {"hook": {"enabled": False}, "continuous": {"enabled": False}},
+    }
+
+
+def _hub(hub: Hub, images: PinnedImages, passwords_secret: str, password_fingerprint: str) -> Values:
+    database = hub.storage.database
+    values: Values = {
+        "config": {
+            "JupyterHub": {"authenticator_class": hub.identity.kind, "admin_access": False},
+            # Since JupyterHub 5 nobody may enter unless allowed; whoever knows the password may.
+            "Authenticator": {"allow_all": True, "admin_users": list(hub.identity.admins)},
+        },
+        "serviceAccount": {"create": False, "name": hub.cluster.service_account},
+        # The default of 5 lets the hub exit after five failed starts in a row, which any user can bring about.
+        "consecutiveFailureLimit": 0,
+        "db": {
+            "type": "sqlite-pvc",
+            # Helm deletes the volume with the release unless it is marked.
+            "pvc": {
+                "annotations": KEEP,
+                "storage": database.size,
+                **_class("storageClassName", database.storage_class),
+            },
+        },
+        "extraEnv": _password_env(hub.identity, passwords_secret),
+        "extraConfig": {"hubwright-passwords": _password_config(hub.identity)},
+        # The hub reads the passwords when it starts, so it has to start anew when they change.
+        "annotations": {FINGERPRINT_ANNOTATION: password_fingerprint},
+    }
+    return values | ({"image": _image(images.hub)} if images.hub else {})
+
+
+def _proxy(hub: Hub, images: PinnedImages) -> Values:
+    port = hub.release.node_port
+    service: Values = {"type": "NodePort", "nodePorts": {"http": port}} if port else {"type": "ClusterIP"}
+    return {"service": service} | ({"chp": {"image": _image(images.proxy)}} if images.proxy else {})
+
+
+def _singleuser(hub: Hub, image: PinnedImage) -> Values:
+    server = hub.server
+    return {
+        "image": _image(image),
+        "cpu": {key: float(parse_quantity(value)) for key, value in server.cpu.model_dump().items()},
+        # In bytes: KubeSpawner reads "1G" as 1024³ bytes, Kubernetes as 1000³.
+        "memory": {key: int(parse_quantity(value)) for key, value in server.memory.model_dump().items()},
+        "storage": _storage(hub.storage),
+        "startTimeout": int(parse_duration(server.start_timeout).total_seconds()),
+        # The chart's NetworkPolicy keeps servers from the cloud's metadata; this would need a privileged container.
+        "cloudMetadata": {"blockWithIptables": False},
+    }
+
+
+def _storage(storage: Storage) -> Values:
+    home = storage.home
+    values: Values = {
+        "type": "dynamic",
+        "capacity": home.size,
+        "homeMountPath": home.mount,
+        "dynamic": _class("storageClass", home.storage_class),
+    }
+    if storage.shared:
+        claim = {"persistentVolumeClaim": {"claimName": storage.shared.claim}}
+        values["extraVolumes"] = [{"name": "shared", **claim}]
+        values["extraVolumeMounts"] = [{"name": "shared", "mountPath": storage.shared.mount}]
+    return values
+
+
+def _ingress(hub: Hub) -> Values:
+    if hub.ingress is None:
+        return {"enabled": False}
+    host = hub.ingress.host
+    return {
+        "enabled": True,
+        "ingressClassName": hub.ingress.ingress_class,
+        "hosts": [host],
+        "tls": [{"hosts": [host], "secretName": hub.ingress.tls_secret}],
+    }
+
+
+def _image(image: PinnedImage) -> Values:
+    """The chart joins name and tag with a colon, so a digest is cut where its own colon is."""
+    algorithm, digits = image.digest.split(":")
+    return {"name": f"{image.name}@{algorithm}", "tag": digits}
+
+
+def _class(key: str, storage_class: str | None) -> Values:
+    return {key: storage_class} if storage_class else {}
+
+
+def _password_env(identity: Identity, passwords_secret: str) -> Values:
+    env = {PASSWORD_ENV: "password"} | ({ADMIN_PASSWORD_ENV: "admin_password"} if identity.admin_password else {})
+    return {name: {"valueFrom": {"secretKeyRef": {"name": passwords_secret, "key": key}}} for name, key in env.items()}
+
+
+def _password_config(identity: Identity) -> str:
+    given = {PASSWORD_ENV, ADMIN_PASSWORD_ENV} if identity.admin_password else {PASSWORD_ENV}
+    traits = AUTHENTICATOR_TRAITS[identity.kind]
+    lines = [f'c.{trait} = os.environ["{env}"]' for trait, env in traits.items() if env in given]
+    return "\n".join(["import os", *lines, ""])
