@@ -1,4 +1,19 @@
-{{/* Parts of the three NetworkPolicies. */}}
+{{/* Parts of Services and of the three NetworkPolicies. */}}
+
+{{/* Something where the proxy itself speaks TLS, nothing where it does not. */}}
+{{- define "jupyterhub.ownTls" -}}
+{{- if and .Values.proxy.https.enabled (eq .Values.proxy.https.type "secret") }}yes{{ end -}}
+{{- end }}
+
+{{/* The address families of a Service, from its part of the values. */}}
+{{- define "jupyterhub.ipFamily" -}}
+{{- with .ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .ipFamilies }}
+ipFamilies: {{ toJson . }}
+{{- end }}
+{{- end }}
 
 {{/* Ports open to everybody, ports open to labelled pods, and what the values add: from
      (list POLICY GATES), a gate being a dict of label and ports. */}}

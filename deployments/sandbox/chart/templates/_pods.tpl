@@ -1,5 +1,11 @@
 {{/* Parts of a pod that hub and proxy have in common. */}}
 
+{{/* Name of the service account that the hub runs as. */}}
+{{- define "jupyterhub.hubAccount" -}}
+{{- $account := .Values.hub.serviceAccount -}}
+{{- $account.name | default (ternary "hub" "default" $account.create) -}}
+{{- end }}
+
 {{/* Where a core pod may run, from (list $ VALUES) with the component's nodeSelector and tolerations. */}}
 {{- define "jupyterhub.placement" -}}
 {{- $core := (first .).Values.scheduling.corePods -}}
