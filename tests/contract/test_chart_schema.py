@@ -16,6 +16,10 @@ import pytest
 from jsonschema import Draft7Validator
 from ruamel.yaml import YAML
 
+from config.images import PinnedImage, PinnedImages
+from config.profiles import load_profile, profile_names
+from tasks.release.values import values_for
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deployments" / "sandbox" / "chart"
 CONTRACT = ROOT.parent / "shared" / "data" / "z2jh-values.schema.yaml"
@@ -95,9 +99,12 @@ def places(path: str, mine: Schema, theirs: Schema) -> Iterator[Place]:
 
 
 def values_with(text: str) -> Json:
-    """The chart's defaults with a sample over them, as Helm merges them."""
-    yaml = YAML(typ="safe")
-    return _merged(yaml.load(CHART / "values.yaml"), yaml.load(text))
+    return over_the_defaults(YAML(typ="safe").load(text))
+
+
+def over_the_defaults(values: Json) -> Json:
+    """The chart's defaults with values over them, as Helm merges them."""
+    return _merged(YAML(typ="safe").load(CHART / "values.yaml"), values)
 
 
 def _merged(below: Json, above: Json) -> Json:
@@ -115,6 +122,14 @@ def test_both_take(sample: str) -> None:
     values = values_with(sample)
     assert faults(ours(), values) == []
     assert faults(contract(), values) == []
+
+
+@pytest.mark.parametrize("profile", profile_names())
+def test_both_take_what_the_release_gives_them(profile: str) -> None:
+    image = PinnedImage("registry.example.com", "jupyterhub/image", "sha256:" + "0f" * 32)
+    values = values_for(load_profile(profile), PinnedImages(image, image, image), "hubwright", "fingerprint")
+    assert faults(ours(), over_the_defaults(values)) == []
+    assert faults(contract(), over_the_defaults(values)) == []
 
 
 @pytest.mark.parametrize("sample", REFUSED.values(), ids=list(REFUSED))
