@@ -1,0 +1,237 @@
+"""The parts of the sandbox in the order in which they start: what each runs, needs, and is healthy by."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deployments.sandbox.addresses import (
+    API,
+    API_PORT,
+    NAME,
+    NODE_IP,
+    PODS,
+    PREFECT,
+    PREFECT_PORT,
+    REGISTRY_URL,
+    SERVICES,
+)
+from deployments.sandbox.configuration import BUSYBOX_IMAGE
+from deployments.sandbox.paths import Paths
+from deployments.sandbox.pki import CA, FRONT_PROXY_CA, SERVICE_ACCOUNTS
+from deployments.sandbox.probes import Probe, command_probe, http_probe, log_probe, node_probe
+
+ETCD = "http://127.0.0.1:2379"
+"""Without TLS, because only the network namespace of the sandbox reaches it."""
+PROVISIONER = "rancher.io/local-path"
+PROVISIONER_NAMESPACE = "local-path-storage"
+PROVISIONER_SCRIPTS = "volume-scripts"
+OBJECTS = "cluster objects"
+"""The job that gives the cluster what parts look for there when they start."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process of the sandbox. ``timeout`` is how many seconds it may take until its probe finds it healthy."""
+
+    name: str
+    argv: tuple[str, ...]
+    address: str
+    probe: Probe
+    timeout: float
+    needs: tuple[str, ...] = ()
+    binary: str = ""
+    """One that we build ourselves: it goes before ``argv``."""
+    files: tuple[Path, ...] = ()
+    """Files that it reads when it starts: when one changes, the part is started anew."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def all_parts(paths: Paths) -> tuple[Part, ...]:
+    """The table. Each part stands after those that it needs."""
+    return (
+        _etcd(paths),
+        _registry(paths),
+        _containerd(paths),
+        _prefect(paths),
+        _apiserver(paths),
+        _controller(paths, "kube-controller-manager", 10257, _controller_manager_flags(paths)),
+        _controller(paths, "kube-scheduler", 10259, ()),
+        _kubelet(paths),
+        _kube_proxy(paths),
+        _coredns(paths),
+        _provisioner(paths),
+    )
+
+
+def _etcd(paths: Paths) -> Part:
+    health = f"http://{NODE_IP}:2381"
+    argv = (
+        "etcd",
+        f"--name={NAME}",
+        f"--data-dir={paths.state}/etcd",
+        f"--listen-client-urls={ETCD}",
+        f"--advertise-client-urls={ETCD}",
+        "--listen-peer-urls=http://127.0.0.1:2380",
+        f"--listen-metrics-urls={health}",
+        "--auto-compaction-retention=1",
+    )
+    return Part("etcd", argv, health, http_probe(f"{health}/health"), timeout=60)
+
+
+def _registry(paths: Paths) -> Part:
+    file = paths.config / "registry.json"
+    probe = http_probe(f"{REGISTRY_URL}/v2/", paths.ca)
+    files = (file, paths.certificate("registry"))
+    return Part("registry", ("docker-registry", "serve", str(file)), REGISTRY_URL, probe, timeout=30, files=files)
+
+
+def _containerd(paths: Paths) -> Part:
+    file = paths.config / "containerd.toml"
+    probe = command_probe("ctr", "--address", paths.containerd_socket, "version")
+    argv = ("containerd", "--config", str(file))
+    return Part("containerd", argv, f"unix://{paths.containerd_socket}", probe, timeout=60, files=(file,))
+
+
+def _prefect(paths: Paths) -> Part:
+    environment = {
+        "PREFECT_HOME": str(paths.state / "prefect"),
+        "PREFECT_PROFILES_PATH": str(paths.state / "prefect" / "profiles.toml"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_API_URL": f"{PREFECT}/api",
+        "PREFECT_UI_API_URL": f"{PREFECT}/api",
+    }
+    argv = (sys.executable, "-m", "prefect", "server", "start", "--host", NODE_IP, "--port", str(PREFECT_PORT))
+    probe = http_probe(f"{PREFECT}/api/health")
+    return Part("prefect", argv, PREFECT, probe, timeout=180, environment=environment)
+
+
+def _apiserver(paths: Paths) -> Part:
+    files = {
+        "tls-cert-file": paths.certificate("apiserver"),
+        "tls-private-key-file": paths.key("apiserver"),
+        "client-ca-file": paths.ca,
+        "kubelet-certificate-authority": paths.ca,
+        "kubelet-client-certificate": paths.certificate("apiserver-kubelet-client"),
+        "kubelet-client-key": paths.key("apiserver-kubelet-client"),
+        "service-account-key-file": paths.key(SERVICE_ACCOUNTS),
+        "service-account-signing-key-file": paths.key(SERVICE_ACCOUNTS),
+        "requestheader-client-ca-file": paths.certificate(FRONT_PROXY_CA),
+        "proxy-client-cert-file": paths.certificate("front-proxy-client"),
+        "proxy-client-key-file": paths.key("front-proxy-client"),
+        "audit-policy-file": paths.config / "audit-policy.json",
+    }
+    argv = (
+        "kube-apiserver",
+        *(f"--{flag}={file}" for flag, file in files.items()),
+        f"--etcd-servers={ETCD}",
+        f"--advertise-address={NODE_IP}",
+        f"--secure-port={API_PORT}",
+        f"--service-cluster-ip-range={SERVICES}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged=true",
+        "--kubelet-preferred-address-types=InternalIP",
+        "--requestheader-allowed-names=front-proxy-client",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-username-headers=X-Remote-User",
+        f"--audit-log-path={paths.audit_log}",
+        "--audit-log-maxsize=100",
+        "--audit-log-maxbackup=2",
+    )
+    probe = http_probe(f"{API}/readyz", paths.ca)
+    watched = tuple(files.values())
+    return Part("kube-apiserver", argv, API, probe, 120, ("etcd",), binary="kubernetes", files=watched)
+
+
+def _controller_manager_flags(paths: Paths) -> tuple[str, ...]:
+    return (
+        f"--service-account-private-key-file={paths.key(SERVICE_ACCOUNTS)}",
+        f"--root-ca-file={paths.ca}",
+        f"--cluster-signing-cert-file={paths.ca}",
+        f"--cluster-signing-key-file={paths.key(CA)}",
+        "--use-service-account-credentials=true",
+        f"--cluster-cidr={PODS}",
+    )
+
+
+def _controller(paths: Paths, name: str, port: int, flags: tuple[str, ...]) -> Part:
+    kubeconfig = paths.kubeconfig_of(name)
+    argv = (
+        name,
+        f"--kubeconfig={kubeconfig}",
+        f"--authentication-kubeconfig={kubeconfig}",
+        f"--authorization-kubeconfig={kubeconfig}",
+        f"--bind-address={NODE_IP}",
+        f"--tls-cert-file={paths.certificate('node')}",
+        f"--tls-private-key-file={paths.key('node')}",
+        "--leader-elect=false",
+        *flags,
+    )
+    address = f"https://{NODE_IP}:{port}"
+    probe = http_probe(f"{address}/healthz", paths.ca)
+    files = (kubeconfig, paths.certificate("node"))
+    return Part(name, argv, address, probe, 60, ("kube-apiserver",), binary="kubernetes", files=files)
+
+
+def _kubelet(paths: Paths) -> Part:
+    config, kubeconfig = paths.config / "kubelet.json", paths.kubeconfig_of("kubelet")
+    argv = (
+        "kubelet",
+        f"--config={config}",
+        f"--kubeconfig={kubeconfig}",
+        f"--root-dir={paths.state}/kubelet",
+        f"--cert-dir={paths.state}/kubelet/pki",
+        f"--hostname-override={NAME}",
+        f"--node-ip={NODE_IP}",
+    )
+    health = f"http://{NODE_IP}:10248/healthz"
+    probe = node_probe(paths.kubeconfig, http_probe(health))
+    files = (config, kubeconfig, paths.certificate("node"))
+    needs = ("containerd", "kube-apiserver")
+    return Part("kubelet", argv, f"https://{NODE_IP}:10250", probe, 120, needs, binary="kubernetes", files=files)
+
+
+def _kube_proxy(paths: Paths) -> Part:
+    config = paths.config / "kube-proxy.json"
+    address = f"http://{NODE_IP}:10256"
+    probe = http_probe(f"{address}/healthz")
+    argv = ("kube-proxy", f"--config={config}")
+    files = (config, paths.kubeconfig_of("kube-proxy"))
+    # It asks for the node's address once, at its start.
+    return Part("kube-proxy", argv, address, probe, 60, ("kubelet",), binary="kubernetes", files=files)
+
+
+def _coredns(paths: Paths) -> Part:
+    config = paths.config / "Corefile"
+    probe = http_probe(f"http://{NODE_IP}:8181/ready")
+    files = (config, paths.kubeconfig_of("coredns"))
+    argv = ("-conf", str(config))
+    return Part("coredns", argv, f"dns://{NODE_IP}:53", probe, 60, ("kube-apiserver",), binary="coredns", files=files)
+
+
+def _provisioner(paths: Paths) -> Part:
+    name = "local-path-provisioner"
+    kubeconfig, config, pod = (
+        paths.kubeconfig_of(name),
+        paths.config / "local-path.json",
+        paths.config / "local-path-pod.json",
+    )
+    argv = (
+        "start",
+        f"--kubeconfig={kubeconfig}",
+        f"--config={config}",
+        f"--helper-pod-file={pod}",
+        f"--helper-image={BUSYBOX_IMAGE}",
+        f"--namespace={PROVISIONER_NAMESPACE}",
+        f"--configmap-name={PROVISIONER_SCRIPTS}",
+        f"--provisioner-name={PROVISIONER}",
+        "--service-account-name=default",
+    )
+    probe = log_probe(paths.log(name), "Starting provisioner controller", "Started provisioner controller")
+    files = (kubeconfig, config, pod)
+    return Part(name, argv, str(paths.volumes), probe, 60, (OBJECTS,), binary=name, files=files)

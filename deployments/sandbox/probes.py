@@ -1,0 +1,96 @@
+"""How to tell whether a part of the sandbox serves. A probe asks once and answers at once."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+from kubernetes import config
+
+from deployments.sandbox.addresses import NAME
+from tasks.core.errors import HubError, Permanent
+from tasks.core.kubernetes import Kubernetes
+from tasks.core.objects import Kind
+from tasks.core.process import run
+
+Probe = Callable[[], str]
+"""Returns why the part does not serve yet; nothing when it does."""
+
+PROBE_SECONDS = 3.0
+POLL_SECONDS = 0.1
+NODE = Kind("v1", "Node", "nodes", namespaced=False)
+
+
+def http_probe(url: str, ca: Path | None = None) -> Probe:
+    """The address answers with a success; over TLS, with a certificate of our CA."""
+
+    def probe() -> str:
+        try:
+            verify = ssl.create_default_context(cafile=ca) if ca else True
+            answer = httpx.get(url, verify=verify, timeout=PROBE_SECONDS, trust_env=False)
+        except (httpx.HTTPError, OSError) as error:
+            return f"{url}: {error}"
+        return "" if answer.is_success else f"{url}: {answer.status_code} {answer.text.strip()[-200:]}"
+
+    return probe
+
+
+def command_probe(*argv: str | Path) -> Probe:
+    """The command succeeds."""
+
+    def probe() -> str:
+        try:
+            run(argv, timeout=PROBE_SECONDS, remedy="")
+        except HubError as error:
+            return error.answered
+        return ""
+
+    return probe
+
+
+def log_probe(log: Path, begins: str, serves: str) -> Probe:
+    """The log says ``serves``, and later than the last ``begins``. For what has no address of its own."""
+
+    def probe() -> str:
+        text = log.read_text(errors="replace") if log.exists() else ""
+        return "" if serves in text.rpartition(begins)[2] else f"{log} does not say “{serves}” yet"
+
+    return probe
+
+
+def node_probe(kubeconfig: Path, *also: Probe) -> Probe:
+    """The node is Ready, and what else is asked of it holds."""
+
+    def probe() -> str:
+        for other in also:
+            if reason := other():
+                return reason
+        try:
+            node = connect(kubeconfig).read(NODE, NAME, None)
+        except HubError as error:
+            return error.answered
+        conditions = (node or {}).get("status", {}).get("conditions", ())
+        ready = [condition for condition in conditions if condition["type"] == "Ready"]
+        if not ready:
+            return "the node has not registered"
+        return "" if ready[0]["status"] == "True" else f"the node is not ready: {ready[0].get('message', '')}"
+
+    return probe
+
+
+def wait_until(name: str, probe: Probe, timeout: float, say: Callable[[str], None], remedy: str) -> None:
+    """The probe found nothing missing. Raises Permanent when ``timeout`` seconds passed before."""
+    deadline = time.monotonic() + timeout
+    while reason := probe():
+        say(reason)
+        if time.monotonic() > deadline:
+            raise Permanent(name, "serve", f"not within {timeout:g} s: {reason}", remedy)
+        time.sleep(POLL_SECONDS)
+
+
+def connect(kubeconfig: Path) -> Kubernetes:
+    """The sandbox's cluster, as its administrator."""
+    return Kubernetes(config.new_client_from_config(str(kubeconfig)))

@@ -1,0 +1,135 @@
+"""Bringing the sandbox up: builds, parts and contents, each as soon as what it needs is there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+from deployments.sandbox.binaries import ensure_binary
+from deployments.sandbox.cgroup import ensure_cgroups
+from deployments.sandbox.configuration import write_configuration
+from deployments.sandbox.contents import (
+    IMAGES,
+    Pushed,
+    ensure_chart,
+    ensure_objects,
+    ensure_pushed,
+    ensure_shared_password,
+)
+from deployments.sandbox.images import ensure_image
+from deployments.sandbox.jobs import Job, run_jobs
+from deployments.sandbox.machine import check_machine, ensure_packages
+from deployments.sandbox.network import ensure_network
+from deployments.sandbox.ownership import sole_command, write_owner
+from deployments.sandbox.parts import OBJECTS, Part, all_parts
+from deployments.sandbox.paths import PRIVATE_FOLDER, Paths
+from deployments.sandbox.pki import ensure_keys
+from deployments.sandbox.probes import wait_until
+from deployments.sandbox.progress import Step, Steps
+from deployments.sandbox.removal import check_owner, clear_leftovers
+from deployments.sandbox.supervisor import Program, Supervisor
+
+BINARIES = ("kubernetes", "coredns", "local-path-provisioner", "helm")
+"""In the order in which they are needed; one at a time, because one Go build keeps every core busy."""
+
+
+def bring_up(paths: Paths, steps: Steps) -> None:
+    """All parts are healthy and have their contents; what was so already is left alone.
+
+    Raises Refused before anything is touched, or the HubError of what failed first.
+    """
+    check_machine(paths)
+    with sole_command(paths):
+        check_owner(paths)
+        clear_leftovers(paths, steps)
+        with steps.step("Debian packages") as step:
+            ensure_packages(step.waiting)
+        with steps.step("folders, keys, network"):
+            _prepare(paths)
+        supervisor = Supervisor(paths)
+        with steps.step("supervisor"):
+            supervisor.ensure_running()
+        run_jobs(all_jobs(paths, supervisor), steps)
+
+
+def _prepare(paths: Paths) -> None:
+    write_owner(paths)
+    paths.pki.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    for folder in (paths.logs, paths.volumes, paths.state / "prefect"):
+        folder.mkdir(parents=True, exist_ok=True)
+    (paths.state / "etcd").mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    ensure_keys(paths)
+    ensure_shared_password(paths)
+    write_configuration(paths)
+    ensure_cgroups()
+    ensure_network()
+
+
+def all_jobs(paths: Paths, supervisor: Supervisor) -> list[Job]:
+    """Everything to be done once the supervisor runs, each after what it needs."""
+    return [
+        *_chain([Job(_build(name), (), partial(_build_binary, name)) for name in BINARIES]),
+        *_part_jobs([part for part in all_parts(paths) if OBJECTS not in part.needs], supervisor),
+        Job(OBJECTS, ("kube-apiserver",), lambda _step: ensure_objects(paths)),
+        *_part_jobs([part for part in all_parts(paths) if OBJECTS in part.needs], supervisor),
+        *_chain([Job(f"image {pushed.image}", ("registry",), partial(_fill, paths, pushed)) for pushed in IMAGES]),
+        Job("chart", ("registry", _build("helm")), partial(_push_chart, paths)),
+    ]
+
+
+def _build(binary: str) -> str:
+    return f"build {binary}"
+
+
+def _chain(jobs: Sequence[Job]) -> list[Job]:
+    """The same jobs, each also after the one before it."""
+    later = [Job(job.name, (*job.needs, before.name), job.action) for before, job in pairwise(jobs)]
+    return [*jobs[:1], *later]
+
+
+def _part_jobs(parts: Sequence[Part], supervisor: Supervisor) -> list[Job]:
+    return [
+        Job(
+            part.name,
+            (*part.needs, _build(part.binary)) if part.binary else part.needs,
+            partial(_start, part, supervisor),
+        )
+        for part in parts
+    ]
+
+
+def _build_binary(name: str, step: Step) -> None:
+    step.waiting("the Go build")
+    ensure_binary(name, step.waiting)
+
+
+def _fill(paths: Paths, pushed: Pushed, step: Step) -> None:
+    layout = ensure_image(pushed.image, step.waiting)
+    ensure_pushed(paths, pushed, layout, step.waiting)
+
+
+def _push_chart(paths: Paths, step: Step) -> None:
+    ensure_chart(paths, ensure_binary("helm", step.waiting), step.waiting)
+
+
+def _start(part: Part, supervisor: Supervisor, step: Step) -> None:
+    """The part runs as it is configured now, and its probe finds it healthy."""
+    argv = (str(ensure_binary(part.binary, step.waiting)), *part.argv) if part.binary else part.argv
+    supervisor.ensure_started(Program(part.name, argv, part.environment, _version(part.files)))
+
+    def probe() -> str:
+        supervisor.check_runs(part.name)
+        return part.probe()
+
+    wait_until(part.name, probe, part.timeout, step.waiting, supervisor.advice(part.name))
+
+
+def _version(files: Sequence[Path]) -> str:
+    """A word that changes with the contents of the files."""
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()[:16]
