@@ -1,0 +1,103 @@
+"""`make demo`: a hub from nothing, in the sandbox or in a cluster of the user's own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from ruamel.yaml import YAML
+
+from config.profiles import BadProfile, load_profile
+from config.spec import Hub
+from deployments.sandbox import __main__ as sandbox
+from deployments.sandbox.environment import as_shell, sandbox_environment
+from deployments.sandbox.paths import Paths, write_if_changed
+from tasks.core.errors import HubError
+from tasks.core.process import run
+
+DONE, FAILED, BAD_INPUT = 0, 1, 3
+DEPLOY_SECONDS = 1800
+SANDBOX_PROFILE = "sandbox"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns an exit code: 0 done, 1 failed, 3 bad input."""
+    options = _parser().parse_args(arguments)
+    started = time.monotonic()
+    paths = Paths()
+    try:
+        profile = _profile(options.profile or SANDBOX_PROFILE, options.chart, paths)
+        hub = load_profile(profile)
+    except BadProfile as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    code = DONE if options.kubeconfig else sandbox.main(["up"])
+    return code or _deploy(profile, hub, options.kubeconfig, paths, started)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make demo", description="Deploy a hub and check it as a user would.")
+    parser.add_argument("--kubeconfig", help="a cluster of your own; without it the sandbox is started")
+    parser.add_argument("--profile", help="name or path of a profile; without it that of the sandbox")
+    parser.add_argument("--chart", help="path of a chart, or address of a repository, instead of the profile's")
+    return parser
+
+
+def _profile(profile: str, chart: str | None, paths: Paths) -> str:
+    """The profile, or one that extends it by another chart."""
+    if chart is None:
+        return profile
+    place = "repository" if "://" in chart else "path"
+    source = {"repository": None, "path": None, place: chart if place == "repository" else str(Path(chart).resolve())}
+    extended = {"extends": profile, "release": {"chart": source}}
+    file = paths.state / "demo.yaml"
+    file.parent.mkdir(exist_ok=True)
+    with file.open("w") as stream:
+        YAML().dump(extended, stream)
+    return str(file)
+
+
+def _deploy(profile: str, hub: Hub, kubeconfig: str | None, paths: Paths, started: float) -> int:
+    environment = {**os.environ, "KUBECONFIG": str(Path(kubeconfig or paths.kubeconfig).resolve())}
+    if kubeconfig is None:
+        environment = sandbox_environment(paths)
+        write_if_changed(paths.state / "env", as_shell(environment))
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"deploying {hub.name}")
+    try:
+        run(
+            [sys.executable, "-m", "flows", "deploy", profile],
+            env=environment,
+            timeout=DEPLOY_SECONDS,
+            remedy="mend what the lines above name, and run it again",
+            on_line=lambda line: console.print(line, markup=False),
+        )
+    except HubError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    console.print(_what_next(hub, profile, kubeconfig, environment), markup=False)
+    console.print(f"done in {time.monotonic() - started:.0f} s")
+    return DONE
+
+
+def _what_next(hub: Hub, profile: str, kubeconfig: str | None, environment: dict[str, str]) -> str:
+    admin = hub.identity.admins[0] if hub.identity.admins else "any name"
+    lines = [
+        "",
+        f"  hub         {hub.url}",
+        f"  user        {admin} (an admin), or any other name",
+        f"  password    is in the {hub.identity.password}",
+    ]
+    if kubeconfig is None:
+        prefect = environment["PREFECT_API_URL"].removesuffix("/api")
+        lines += [f"  Prefect UI  {prefect}", "", "  next: . .sandbox/env  then"]
+    return "\n".join([*lines, f"  python -m flows deploy {profile} --plan-only", ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
