@@ -43,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HubError as error:
         print(error, file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        print("Stopped; the same command goes on from here.", file=sys.stderr, flush=True)
+        os._exit(FAILED)  # without waiting for the threads of other steps, which all may be ended at any time
 
 
 def _parser() -> argparse.ArgumentParser:

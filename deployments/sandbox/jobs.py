@@ -30,11 +30,15 @@ def run_jobs(jobs: Sequence[Job], steps: Steps) -> None:
     """
     failed = threading.Event()
     futures: dict[str, Future[None]] = {}
-    with ThreadPoolExecutor(max_workers=max(1, len(jobs))) as pool:
+    pool = ThreadPoolExecutor(max_workers=max(1, len(jobs)))
+    try:
         for job in jobs:
             needed = [futures[name] for name in job.needs]
             futures[job.name] = pool.submit(_run, job, needed, steps, failed)
         wait(futures.values())
+    finally:
+        failed.set()
+        pool.shutdown(wait=False, cancel_futures=True)
     errors = [error for future in futures.values() if (error := future.exception())]
     for error in errors:
         if not isinstance(error, _Skipped):

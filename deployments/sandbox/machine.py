@@ -58,7 +58,7 @@ def check_machine(paths: Paths) -> None:
 
 
 def _check_disk(paths: Paths) -> None:
-    needed = WARM_BYTES if (cache_root() / "images").exists() and paths.state.exists() else COLD_BYTES
+    needed = WARM_BYTES if (cache_root() / "images").exists() else COLD_BYTES
     for folder in (paths.clone, cache_root()):
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free = shutil.disk_usage(there).free

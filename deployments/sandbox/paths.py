@@ -89,6 +89,11 @@ class Paths:
         """Which clone runs the sandbox of this machine."""
         return self.run / "owner.json"
 
+    @property
+    def kernel_settings(self) -> Path:
+        """How the kernel's settings were before the sandbox."""
+        return self.run / "kernel.json"
+
     def log(self, part: str) -> Path:
         """The log of a part."""
         return self.logs / f"{part}.log"

@@ -19,6 +19,7 @@ from tasks.core.process import run
 Probe = Callable[[], str]
 """Returns why the part does not serve yet; nothing when it does."""
 
+USER_AGENT = "hubwright-sandbox"
 PROBE_SECONDS = 3.0
 POLL_SECONDS = 0.1
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
@@ -93,4 +94,6 @@ def wait_until(name: str, probe: Probe, timeout: float, say: Callable[[str], Non
 
 def connect(kubeconfig: Path) -> Kubernetes:
     """The sandbox's cluster, as its administrator."""
-    return Kubernetes(config.new_client_from_config(str(kubeconfig)))
+    api = config.new_client_from_config(str(kubeconfig))
+    api.user_agent = USER_AGENT
+    return Kubernetes(api)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deployments.sandbox import cgroup
 from deployments.sandbox.addresses import NAME, NETWORK_NAMESPACE
+from deployments.sandbox.kernel import restore_settings
 from deployments.sandbox.mounts import MOUNTINFO, mounts_below, unmount_below
 from deployments.sandbox.network import delete_network, link_exists
 from deployments.sandbox.ownership import read_owner
@@ -65,6 +66,7 @@ def remove(paths: Paths) -> None:
     unmount_below(*_folders(paths))
     cgroup.delete_cgroups()
     delete_network()
+    restore_settings(paths)
     for path in (*sockets, *_own_links(paths), *_cni_results()):
         path.unlink(missing_ok=True)
     for folder in (SHIMS / "s", SHIMS, POD_LOG_LINKS, CNI_RESULTS, CNI_RESULTS.parent):

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from deployments.sandbox.addresses import HUB, PREFECT, REGISTRY
 from deployments.sandbox.ownership import read_owner
@@ -61,7 +61,7 @@ def as_document(paths: Paths, parts: Sequence[PartStatus]) -> dict[str, Any]:
 
 def as_table(parts: Sequence[PartStatus]) -> Table:
     """The status as a person reads it."""
-    table = Table("part", "health", "address", "detail")
+    table = Table("part", "health", Column("address", overflow="fold"), Column("detail", overflow="fold"))
     for part in parts:
         health = "[green]healthy[/]" if part.healthy else "[red]down[/]"
         table.add_row(part.name, health, escape(part.address), escape(part.detail))

@@ -145,14 +145,14 @@ class Supervisor:
                 return False
             self._load(program.name)
             if self.state(program.name) not in ("RUNNING", "STARTING", "BACKOFF"):
-                self._call("startProcess", program.name, False)
+                self._start(program.name)
             return True
 
     def check_runs(self, name: str) -> None:
-        """Raises Permanent, with the end of its log, when a program ended and is not tried again."""
+        """Raises Permanent when a program ended and is not tried again."""
         state = self.state(name)
         if state in (*GIVEN_UP, ABSENT):
-            raise Permanent(name, "run", f"it is {state}; its last words:\n{self.last_words(name)}", self.advice(name))
+            raise Permanent(name, "run", f"it is {state}", self.advice(name))
 
     def last_words(self, name: str) -> str:
         """The end of a program's log."""
@@ -174,6 +174,12 @@ class Supervisor:
                 time.sleep(POLL_SECONDS)  # it is at it
             except UNREACHABLE:
                 return
+
+    def _start(self, name: str) -> None:
+        try:
+            self._call("startProcess", name, False)
+        except Fault as fault:
+            raise Permanent(name, "start", fault.faultString, self.advice(name)) from fault
 
     def _missing(self) -> str:
         return "" if self.answers() else "supervisord does not answer"

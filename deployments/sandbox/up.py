@@ -21,6 +21,7 @@ from deployments.sandbox.contents import (
 )
 from deployments.sandbox.images import ensure_image
 from deployments.sandbox.jobs import Job, run_jobs
+from deployments.sandbox.kernel import remember_settings
 from deployments.sandbox.machine import check_machine, ensure_packages
 from deployments.sandbox.network import ensure_network
 from deployments.sandbox.ownership import sole_command, write_owner
@@ -31,6 +32,7 @@ from deployments.sandbox.probes import wait_until
 from deployments.sandbox.progress import Step, Steps
 from deployments.sandbox.removal import check_owner, clear_leftovers
 from deployments.sandbox.supervisor import Program, Supervisor
+from tasks.core.errors import Permanent
 
 BINARIES = ("kubernetes", "coredns", "local-path-provisioner", "helm")
 """In the order in which they are needed; one at a time, because one Go build keeps every core busy."""
@@ -57,6 +59,7 @@ def bring_up(paths: Paths, steps: Steps) -> None:
 
 def _prepare(paths: Paths) -> None:
     write_owner(paths)
+    remember_settings(paths)
     paths.pki.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     for folder in (paths.logs, paths.volumes, paths.state / "prefect"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +127,11 @@ def _start(part: Part, supervisor: Supervisor, step: Step) -> None:
         supervisor.check_runs(part.name)
         return part.probe()
 
-    wait_until(part.name, probe, part.timeout, step.waiting, supervisor.advice(part.name))
+    try:
+        wait_until(part.name, probe, part.timeout, step.waiting, supervisor.advice(part.name))
+    except Permanent as error:
+        answered = f"{error.answered}; its last words:\n{supervisor.last_words(part.name)}"
+        raise Permanent(error.system, error.asked, answered, error.remedy) from error
 
 
 def _version(files: Sequence[Path]) -> str:

@@ -5,7 +5,6 @@ import tarfile
 from pathlib import Path
 
 from deployments.sandbox.contents import cluster_objects, pack_chart
-from deployments.sandbox.machine import DEBIAN_PACKAGES, missing_packages
 
 
 def test_a_chart_packs_to_the_same_bytes_whenever_it_is_packed(tmp_path: Path) -> None:
@@ -30,8 +29,3 @@ def test_the_cluster_has_one_default_storage_class() -> None:
     [storage] = [wanted for wanted in cluster_objects() if wanted.kind.name == "StorageClass"]
     assert storage.name == "standard"
     assert storage.body["metadata"]["annotations"] == {"storageclass.kubernetes.io/is-default-class": "true"}
-
-
-def test_only_packages_that_are_missing_get_installed() -> None:
-    assert missing_packages(frozenset(DEBIAN_PACKAGES)) == []
-    assert missing_packages(frozenset(DEBIAN_PACKAGES) - {"runc"}) == ["runc"]
