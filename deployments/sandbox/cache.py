@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 KEY_CHARACTERS = 16
+KEPT = 2
+"""Folders of one name that stay: a second clone, or the commit before, stays warm too."""
 
 
 def cache_root() -> Path:
@@ -29,7 +31,7 @@ def build_once(kind: str, name: str, key: str, build: Callable[[Path], None]) ->
     """The folder ``<cache>/<kind>/<name>-<key>``, made by ``build`` unless it is there.
 
     It appears whole or not at all, so a killed build is never taken for a finished one, and two builds of
-    the same thing at once wait for each other. Folders of other keys are removed after a build: a cache
+    the same thing at once wait for each other. After a build only the newest two of a name stay: a cache
     that only grows would fill the disk.
     """
     folder = cache_root() / kind
@@ -45,15 +47,16 @@ def build_once(kind: str, name: str, key: str, build: Callable[[Path], None]) ->
             unfinished.mkdir()
             build(unfinished)
             unfinished.rename(finished)
-            _remove_others(folder, name, finished)
+            _remove_oldest(folder, name)
     return finished
 
 
-def _remove_others(folder: Path, name: str, keep: Path) -> None:
+def _remove_oldest(folder: Path, name: str) -> None:
     length = len(name) + 1 + KEY_CHARACTERS
-    for other in folder.glob(f"{name}-*"):
-        if len(other.name) == length and other != keep:
-            shutil.rmtree(other)
+    # The times of a folder change no more once it has its name, so they say when it was built.
+    built = [other for other in folder.glob(f"{name}-*") if len(other.name) == length]
+    for other in sorted(built, key=lambda path: path.stat().st_mtime_ns)[:-KEPT]:
+        shutil.rmtree(other)
 
 
 def _digest(part: str | Path) -> str:
