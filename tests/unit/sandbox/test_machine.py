@@ -1,5 +1,6 @@
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,17 @@ from deployments.sandbox.machine import Refused, check_machine, missing_packages
 from deployments.sandbox.paths import Paths
 
 
+def finds_all_but(*missing: str) -> Callable[[str], str | None]:
+    def which(tool: str) -> str | None:
+        return None if tool in missing else f"/usr/bin/{tool}"
+
+    return which
+
+
 @pytest.fixture
 def able(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(shutil, "which", lambda tool: f"/usr/bin/{tool}")
+    monkeypatch.setattr(shutil, "which", finds_all_but())
     monkeypatch.setattr(machine, "COLD_BYTES", 0)
     monkeypatch.setattr(machine, "WARM_BYTES", 0)
 
@@ -38,7 +46,7 @@ def test_without_root_it_is_refused_with_one_sentence(
 
 @pytest.mark.usefixtures("able")
 def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda tool: None if tool == "go" else tool)
+    monkeypatch.setattr(shutil, "which", finds_all_but("go"))
     with pytest.raises(Refused, match=r"PATH: go\."):
         check_machine(Paths(Path("/clone/.sandbox")))
 
