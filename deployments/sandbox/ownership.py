@@ -20,7 +20,7 @@ def sole_command(paths: Paths) -> Generator[None, None, None]:
 
     The kernel lets go of the lock when this process ends, however it ends.
     """
-    file = _locked(paths.run / "lock")
+    file = _locked(paths.lock)
     try:
         os.ftruncate(file, 0)
         os.write(file, json.dumps({"pid": os.getpid(), "clone": str(paths.clone)}).encode())

@@ -90,6 +90,11 @@ class Paths:
         return self.run / "owner.json"
 
     @property
+    def lock(self) -> Path:
+        """What a command holds while it works on the sandbox."""
+        return self.run / "lock"
+
+    @property
     def kernel_settings(self) -> Path:
         """How the kernel's settings were before the sandbox."""
         return self.run / "kernel.json"

@@ -56,7 +56,10 @@ def log_probe(log: Path, begins: str, serves: str) -> Probe:
     """The log says ``serves``, and later than the last ``begins``. For what has no address of its own."""
 
     def probe() -> str:
-        text = log.read_text(errors="replace") if log.exists() else ""
+        files = (log.with_name(f"{log.name}.1"), log)
+        text = "".join(file.read_text(errors="replace") for file in files if file.exists())
+        if files[0].exists() and begins not in text:
+            return ""  # it began so long ago that the log of it was rotated away
         return "" if serves in text.rpartition(begins)[2] else f"{log} does not say “{serves}” yet"
 
     return probe

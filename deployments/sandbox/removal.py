@@ -51,6 +51,7 @@ def stop(paths: Paths, steps: Steps) -> None:
         Supervisor(paths).shut_down()
     with steps.step("clear processes, mounts, network"):
         remove(paths)
+        shutil.rmtree(paths.run)
 
 
 def exists(paths: Paths) -> bool:
@@ -60,7 +61,7 @@ def exists(paths: Paths) -> bool:
 
 
 def remove(paths: Paths) -> None:
-    """No process, mount, cgroup, network or socket of the sandbox is left. The data of the cluster stays."""
+    """No process, mount, cgroup, network or socket of the sandbox is left. The cluster's data and the lock stay."""
     cgroup.kill_processes()
     sockets = shim_sockets(paths)
     unmount_below(*_folders(paths))
@@ -71,7 +72,11 @@ def remove(paths: Paths) -> None:
         path.unlink(missing_ok=True)
     for folder in (SHIMS / "s", SHIMS, POD_LOG_LINKS, CNI_RESULTS, CNI_RESULTS.parent):
         _delete_if_empty(folder)
-    shutil.rmtree(paths.run)
+    for left in paths.run.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif left != paths.lock:
+            left.unlink()
 
 
 def shim_sockets(paths: Paths) -> list[Path]:

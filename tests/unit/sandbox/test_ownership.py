@@ -12,15 +12,15 @@ def test_a_second_command_is_told_at_once_who_is_at_it(tmp_path: Path) -> None:
     with sole_command(first), pytest.raises(Permanent, match=r"process \d+ of .*/one is at it"), sole_command(second):
         pass
     with sole_command(second):
-        assert (second.run / "lock").exists()
+        assert (second.lock).exists()
 
 
 def test_a_lock_whose_file_was_deleted_meanwhile_is_not_taken_for_one(tmp_path: Path) -> None:
     paths = Paths(tmp_path / ".sandbox", tmp_path / "run")
     with sole_command(paths):
-        (paths.run / "lock").unlink()
+        (paths.lock).unlink()
     with sole_command(paths):
-        assert (paths.run / "lock").exists()
+        assert (paths.lock).exists()
 
 
 def test_the_owner_is_who_wrote_last_and_nonsense_is_nobody(tmp_path: Path) -> None:
