@@ -77,8 +77,8 @@ def _deploy(profile: str, hub: Hub, kubeconfig: str | None, paths: Paths, starte
             remedy="mend what the lines above name, and run it again",
             on_line=lambda line: console.print(line, markup=False),
         )
-    except HubError as error:
-        print(error, file=sys.stderr)
+    except HubError:
+        print(f"{hub.name} was not deployed; the lines above say why, and what to do", file=sys.stderr)
         return FAILED
     console.print(_what_next(hub, profile, kubeconfig, environment), markup=False)
     console.print(f"done in {time.monotonic() - started:.0f} s")

@@ -18,12 +18,12 @@ from config.types import parse_duration
 from tasks.core.errors import Permanent
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.objects import DEPLOYMENT, POD
+from tasks.core.wait import wait_until
 from tasks.validation.client import UserSession
 from tasks.validation.state import not_available, pod_differences
 
 HUB_LABELS = "component in (hub, proxy)"
-AVAILABLE_SECONDS = 60
-POLL_SECONDS = 1
+AVAILABLE_SECONDS = 90
 FILE_NAME = ".hubwright-check"
 
 Check = Callable[[], str]
@@ -40,7 +40,7 @@ class Checks:
     admin: UserSession | None
     password: SecretStr
     admin_password: SecretStr
-    on_progress: Callable[[str], None]
+    say: Callable[[str], None]
 
     def __iter__(self) -> Iterator[tuple[str, Check]]:
         """The checks by name. One that fails ends the row, since those after it build upon it."""
@@ -56,14 +56,16 @@ class Checks:
         yield "the user's server stops", self.check_stop
 
     def check_available(self) -> str:
-        """Both Deployments have all their pods ready, at their newest template."""
-        deadline = time.monotonic() + AVAILABLE_SECONDS
-        while late := not_available(self._deployments()):
-            if time.monotonic() > deadline:
-                remedy = "look at the pods' events and logs"
-                raise Permanent("Kubernetes", "wait for the hub's pods", "; ".join(late), remedy)
-            time.sleep(POLL_SECONDS)
-        return "hub and proxy have all their pods"
+        """Both Deployments have all their pods, and the hub answers at the address that users have."""
+        remedy = "look at the pods' events and logs, and at what stands between here and the proxy"
+        wait_until(
+            "hub", f"wait for {self.hub.url}", self._not_serving, seconds=AVAILABLE_SECONDS, remedy=remedy, say=self.say
+        )
+        return f"hub and proxy have all their pods, and {self.hub.url} answers"
+
+    def _not_serving(self) -> str:
+        # A fresh proxy has no route until the hub has told it of one, so ready pods alone prove nothing.
+        return "; ".join(not_available(self._deployments())) or self.tester.read_unhealthy()
 
     def check_wrong_password(self) -> str:
         """The hub refuses a password that cannot be right."""
@@ -132,7 +134,7 @@ class Checks:
 
     def _start(self) -> None:
         timeout = parse_duration(self.hub.server.start_timeout).total_seconds()
-        self.tester.start_server(timeout, self.on_progress)
+        self.tester.start_server(timeout, self.say)
 
     @property
     def _files(self) -> tuple[str, ...]:

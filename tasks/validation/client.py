@@ -19,11 +19,11 @@ from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
 from tasks.core.errors import Permanent, Transient
+from tasks.core.wait import wait_until
 
 REQUEST_SECONDS = 30
 KERNEL_SECONDS = 60
 STOP_SECONDS = 60
-POLL_SECONDS = 0.5
 JUPYTER_PROTOCOL = "5.3"
 
 Json = dict[str, Any]
@@ -58,6 +58,13 @@ class UserSession:
         any_answer = tuple(code for code in HTTPStatus if code < HTTPStatus.INTERNAL_SERVER_ERROR)
         return self._send("GET", path, allowed=any_answer).status_code
 
+    def read_unhealthy(self) -> str:
+        """Why the hub does not answer; "" when it does."""
+        try:
+            return "" if self.read_page("/hub/health") == HTTPStatus.OK else "the hub says it is not healthy"
+        except Transient as error:
+            return error.answered
+
     def start_server(self, timeout: float, on_progress: Callable[[str], None]) -> None:
         """This user's server runs. Follows the hub's own progress; Permanent, with its last word, on failure."""
         allowed = (HTTPStatus.CREATED, HTTPStatus.ACCEPTED)
@@ -68,14 +75,17 @@ class UserSession:
 
     def stop_server(self) -> None:
         """This user's server runs no more; nothing happens when it did not."""
-        allowed = (HTTPStatus.NO_CONTENT, HTTPStatus.ACCEPTED, HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST)
-        deadline = time.monotonic() + STOP_SECONDS
-        while self._has_server():
-            self._send("DELETE", f"{self._api}/server", headers=self._hub_headers(), allowed=allowed)
-            if time.monotonic() > deadline:
-                remedy = "look at the hub's log and at the pod's events"
-                raise Permanent("hub", f"stop the server of {self.user}", f"it runs after {STOP_SECONDS} s", remedy)
-            time.sleep(POLL_SECONDS)
+        if not self._has_server():
+            return
+        allowed = (HTTPStatus.NO_CONTENT, HTTPStatus.ACCEPTED, HTTPStatus.BAD_REQUEST)
+        self._send("DELETE", f"{self._api}/server", headers=self._hub_headers(), allowed=allowed)
+        wait_until(
+            "hub",
+            f"stop the server of {self.user}",
+            lambda: "it still runs" if self._has_server() else "",
+            seconds=STOP_SECONDS,
+            remedy="look at the hub's log and at the pod's events",
+        )
 
     def run_code(self, code: str) -> str:
         """What code prints in a new kernel of this user's server.

@@ -28,9 +28,8 @@ def check_hub(hub: Hub, image: PinnedImage) -> tuple[CheckResult, ...]:
     with ExitStack() as stack:
         tester = stack.enter_context(UserSession(hub.url, hub.checks.user, hub.checks.ca))
         admin = stack.enter_context(UserSession(hub.url, admins[0], hub.checks.ca)) if admins else None
-        progress = get_run_logger().info
-        checks = Checks(hub, image, kubernetes, tester, admin, password, admin_password, progress)
-        return _run(checks)
+        say = get_run_logger().info
+        return _run(Checks(hub, image, kubernetes, tester, admin, password, admin_password, say))
 
 
 def require_passed(results: tuple[CheckResult, ...]) -> None:
