@@ -11,7 +11,7 @@ from dataclasses import asdict
 from enum import IntEnum
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from config.profiles import BadProfile, load_profile, profile_names
 from flows.deploy import DeployResult, deploy
@@ -72,13 +72,13 @@ def _show(result: DeployResult, *, as_json: bool) -> None:
     console.print(_plan_table(result.plan))
     for check in result.checks:
         sign = "✓" if check.passed else "✗"
-        console.print(f"{sign} {check.name} ({check.seconds:.1f} s): {check.detail}", markup=False)
+        console.print(f"{sign} {check.name} ({check.seconds:.1f} s): {check.detail}", markup=False, soft_wrap=True)
 
 
 def _plan_table(plan: Plan) -> Table | str:
     if plan.empty:
         return "Nothing to change: everything is as it should be."
-    table = Table("action", "what", "before", "after", title="Plan")
+    table = Table(*(Column(name, overflow="fold") for name in ("action", "what", "before", "after")), title="Plan")
     for change in plan:
         table.add_row(change.action.value, change.what, change.before, change.after)
     return table

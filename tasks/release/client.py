@@ -95,7 +95,7 @@ class Helm:
         self._run(
             "upgrade", release, str(chart), "--install", "--values", "-", "--history-max", str(HISTORY_MAX),
             *self._wait(timeout), *self._take_back_fields(),
-            stdin=json.dumps(values), timeout=timeout + QUERY_SECONDS, on_line=on_line, on_tick=on_tick,
+            stdin=json.dumps(values), timeout=timeout + QUERY_SECONDS, on_line=_without_notes(on_line), on_tick=on_tick,
         )  # fmt: skip
 
     def rollback(self, release: str, revision: int, timeout: float, on_line: Callable[[str], None]) -> None:
@@ -148,6 +148,19 @@ class Helm:
                 remedy = "check that the API server, and the chart's repository, can be reached, then run again"
                 raise Transient(error.system, error.asked, error.answered, remedy) from None
             raise
+
+
+def _without_notes(on_line: Callable[[str], None]) -> Callable[[str], None]:
+    """What Helm says before the chart's notes; those are advice for somebody who installs it by hand."""
+    notes = False
+
+    def pass_on(line: str) -> None:
+        nonlocal notes
+        notes = notes or line.startswith("NOTES:")
+        if not notes:
+            on_line(line)
+
+    return pass_on
 
 
 def _digest(path: Path) -> str:

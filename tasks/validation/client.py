@@ -50,7 +50,9 @@ class UserSession:
         """Fill in the login page; whether the hub let this user in."""
         self._send("GET", "/hub/login")
         form = {"username": self.user, "password": password.get_secret_value(), "_xsrf": self._xsrf("/hub/")}
-        answer = self._send("POST", "/hub/login", data=form, allowed=(HTTPStatus.OK, HTTPStatus.FORBIDDEN))
+        # Without a destination the hub would send its user on to a server of theirs, and start it.
+        page = "/hub/login?next=%2Fhub%2Fhome"
+        answer = self._send("POST", page, data=form, allowed=(HTTPStatus.OK, HTTPStatus.FORBIDDEN))
         return answer.status_code == HTTPStatus.OK and not answer.url.path.endswith("/hub/login")
 
     def read_page(self, path: str) -> int:
