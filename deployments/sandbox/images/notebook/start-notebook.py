@@ -5,7 +5,7 @@ import os
 import sys
 
 UNDER_A_HUB = "JUPYTERHUB_API_TOKEN"
-ALONE = ["jupyter", "lab", "--ip=0.0.0.0", "--port=8888", "--no-browser"]
+ALONE = ["jupyter", "lab"]
 
 
 def main() -> None:
