@@ -6,6 +6,7 @@ result, so nothing of those settings can be left in an image.
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
@@ -91,6 +92,8 @@ class DebianRoot:
                 f"--customize-hook=rm -f{forget}",
                 DEBIAN_RELEASE, context / "debian.tar", f"deb {_debian_mirror()} {DEBIAN_RELEASE} main",
             ],
+            # Below the build's own folder, where the next build removes what a killed one left.
+            env={**os.environ, "TMPDIR": str(context)},
             timeout=FETCH_SECONDS,
             remedy="see that `apt-get update` works on this machine, then try again",
             on_line=say,
