@@ -1,0 +1,118 @@
+"""The running sandbox, and the flows in it as a user runs them: by their command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes import client, config
+
+from deployments.sandbox.environment import sandbox_environment
+from deployments.sandbox.paths import CLONE, Paths
+from deployments.sandbox.probes import connect
+from deployments.sandbox.status import as_document, read_status
+from tasks.core.kubernetes import Kubernetes
+from tests.sandbox.audit import Audit
+
+DEPLOY_SECONDS = 300
+PASSWORD_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def result(self) -> dict[str, Any]:
+        return json.loads(self.stdout)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What a test needs of the sandbox."""
+
+    paths: Paths
+    environment: Mapping[str, str]
+    document: Mapping[str, Any]
+    audit: Audit
+    kubernetes: Kubernetes = field(repr=False)
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "flows", *words]
+
+    def flows(self, *words: str) -> Ended:
+        """Run `python -m flows` to its end."""
+        done = subprocess.run(
+            self.command(*words), cwd=CLONE, env=self.environment, capture_output=True, text=True,
+            timeout=DEPLOY_SECONDS, check=False,
+        )  # fmt: skip
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def api(self) -> client.ApiClient:
+        """The cluster as somebody else than Hubwright uses it."""
+        return config.new_client_from_config(str(self.paths.kubeconfig))
+
+    def helm(self, namespace: str, *words: str) -> Any:
+        """What a Helm query answers, as JSON."""
+        argv = ["helm", *words, "--namespace", namespace, "--output", "json"]
+        done = subprocess.run(argv, env=self.environment, capture_output=True, text=True, timeout=60, check=True)
+        return json.loads(done.stdout)
+
+
+@dataclass
+class Profile:
+    """A profile of a test's own, which the test may change."""
+
+    path: Path
+    namespace: str
+    password: Path
+    text: dict[str, Any]
+
+    def change(self, **parts: Any) -> None:
+        """Merge parts into the profile's file."""
+        for name, part in parts.items():
+            self.text[name] = {**self.text.get(name, {}), **part} if isinstance(part, dict) else part
+        self.path.write_text(json.dumps(self.text))  # JSON is YAML
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Sandbox:
+    paths = Paths()
+    parts = read_status(paths)
+    missing = [f"{part.name}: {part.detail}" for part in parts if not part.healthy]
+    assert not missing, f"run `make up` first: {missing}"
+    environment = sandbox_environment(paths)
+    document = as_document(paths, parts)
+    return Sandbox(paths, environment, document, Audit(paths.audit_log), connect(paths.kubeconfig))
+
+
+@pytest.fixture(scope="module")
+def profile(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Profile:
+    """A hub of the module's own beside that of the demo, in a namespace that is new in every session."""
+    folder = tmp_path_factory.mktemp("profile")
+    password = folder / "password"
+    password.write_text(f"marker-{os.urandom(PASSWORD_BYTES).hex()}\n")
+    namespace = f"test-{os.urandom(4).hex()}"
+    port = 30100 + int(namespace[-2:], 16)
+    own = Profile(folder / "own.yaml", namespace, password, {"extends": "sandbox", "name": namespace})
+    own.change(
+        cluster={"namespace": namespace},
+        identity={"password": {"file": str(password)}},
+        release={"node_port": port, "timeout": "60s"},
+        checks={"url": f"http://10.51.0.2:{port}"},
+    )
+    return own
