@@ -1,0 +1,138 @@
+"""The deploy flow in Prefect: which steps run in which order, and what a failure leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+import flows.deploy as module
+from config.images import PinnedImage, PinnedImages
+from config.profiles import profile_names
+from tasks.core import task
+from tasks.core.change import Action, Change, Plan
+from tasks.core.errors import HubError, Permanent, Transient
+from tasks.core.records import CheckResult, ReleaseRecord
+from tasks.release.phase import DeployedRelease
+
+IMAGES = PinnedImages(PinnedImage("registry.test", "team/notebook", "sha256:" + "0" * 64), None, None)
+RELEASE = DeployedRelease(3, "jupyterhub-4.4.0", "sha256:" + "1" * 64, "sha256:" + "2" * 64)
+PASSED = CheckResult(name="a user signs in", passed=True, detail="in", seconds=0.1)
+FAILED = CheckResult(name="a user signs in", passed=False, detail="refused", seconds=0.1)
+CHANGE = Plan((Change.of(Action.CREATE, "Namespace jupyterhub-test"),))
+STEPS = ("pin_images", "plan_cluster", "plan_release", "ensure_cluster", "ensure_release", "check_hub")
+
+Steps = dict[str, Callable[..., Any]]
+
+
+def _record(checks: tuple[CheckResult, ...]) -> ReleaseRecord:
+    return ReleaseRecord(
+        hub="sandbox", release="jupyterhub", revision=3, chart=RELEASE.chart, chart_digest=RELEASE.chart_digest,
+        values_hash=RELEASE.values_hash, image=str(IMAGES.notebook), checks=checks, recorded_at=datetime.now(UTC),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The flow's steps, each by what it answers; what they are called in is the test's to see."""
+    seen: list[str] = []
+    answers: dict[str, Any] = {
+        "pin_images": IMAGES,
+        "plan_cluster": CHANGE,
+        "plan_release": Plan(),
+        "ensure_cluster": CHANGE,
+        "ensure_release": RELEASE,
+        "check_hub": (PASSED,),
+        "restore_release": None,
+    }
+    for name, answer in answers.items():
+        monkeypatch.setattr(module, name, _step(name, lambda answer=answer: answer, seen))
+    monkeypatch.setattr(module, "record_release", lambda _hub, _image, _release, checks: _record(checks))
+    return seen
+
+
+def _step(name: str, act: Callable[[], Any], seen: list[str]) -> Callable[..., Any]:
+    """A task of ours under a step's name."""
+
+    def run(*_arguments: object) -> Any:
+        seen.append(name)
+        return act()
+
+    return task.hub_task(name=name, description=name)(run)
+
+
+def _fail(error: HubError) -> Callable[[], Any]:
+    def act() -> Any:
+        raise error
+
+    return act
+
+
+def test_steps_run_in_the_order_of_the_migration_plan(calls: list[str]) -> None:
+    result = module.deploy("sandbox")
+    assert calls == list(STEPS)
+    assert result.plan == CHANGE
+    assert result.checks == (PASSED,)
+
+
+def test_plan_only_stops_before_anything_is_changed(calls: list[str]) -> None:
+    result = module.deploy("sandbox", plan_only=True)
+    assert calls == ["pin_images", "plan_cluster", "plan_release"]
+    assert result.record is None
+
+
+@pytest.mark.parametrize("step", ["ensure_cluster", "ensure_release", "check_hub"])
+def test_a_failed_step_restores_and_ends_failed(calls: list[str], step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = Permanent("hub", "do it", "no", "mend it")
+    monkeypatch.setattr(module, step, _step(step, _fail(error), calls))
+    with pytest.raises(Permanent, match="do it"):
+        module.deploy("sandbox")
+    assert calls[-2:] == [step, "restore_release"]
+
+
+def test_a_failed_check_restores_and_ends_failed(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "check_hub", _step("check_hub", lambda: (FAILED,), calls))
+    with pytest.raises(Permanent, match="refused"):
+        module.deploy("sandbox")
+    assert calls[-1] == "restore_release"
+
+
+@pytest.mark.parametrize("step", ["pin_images", "plan_cluster", "plan_release"])
+def test_a_plan_that_fails_restores_nothing(calls: list[str], step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, step, _step(step, _fail(Permanent("hub", "look", "no", "mend it")), calls))
+    with pytest.raises(Permanent):
+        module.deploy("sandbox")
+    assert calls[-1] == step
+
+
+@pytest.mark.parametrize(("error", "times"), [(Transient, 4), (Permanent, 1)])
+def test_only_what_may_go_away_is_tried_again(
+    calls: list[str], error: type[HubError], times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task, "RETRY_DELAYS_SECONDS", [0, 0, 0])
+    step = _step("plan_cluster", _fail(error("Kubernetes", "read", "no", "wait")), calls)
+    monkeypatch.setattr(module, "plan_cluster", step)
+    with pytest.raises(error):
+        module.deploy("sandbox")
+    assert calls.count("plan_cluster") == times
+
+
+def test_plan_checks_and_link_are_pictures_in_the_ui(calls: list[str]) -> None:
+    assert not calls
+    module.deploy("sandbox")
+    with get_client(sync_client=True) as client:
+        keys = ArtifactFilter(key=ArtifactFilterKey(any_=["plan-sandbox", "checks-sandbox", "link-sandbox"]))
+        found = {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=keys)}
+    assert found.keys() == {"plan-sandbox", "checks-sandbox", "link-sandbox"}
+    assert "Namespace jupyterhub-test" in str(found["plan-sandbox"].data)
+    assert "http://10.51.0.2:30080" in str(found["link-sandbox"].data)
+
+
+def test_the_ui_offers_the_profiles_that_exist() -> None:
+    schema = module.deploy.parameters.model_dump()["properties"]
+    assert schema["profile"]["enum"] == profile_names()
+    assert schema["plan_only"]["default"] is False
