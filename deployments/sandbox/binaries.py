@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployments.sandbox.cache import build_once, digest_of
+from deployments.sandbox.cache import DIES_WITH_US, build_once, digest_of
 from tasks.core.process import run
 
 BUILD_SECONDS = 3600
 VERSION_SECONDS = 30
 MODULES = Path(__file__).parent / "go"
-REMEDY = "see the go command's message; Go 1.24 or newer and a Go module proxy are needed"
+REMEDY = "see the go command's message; Go 1.26 or newer and a Go module proxy are needed"
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,16 @@ def ensure_binary(name: str, on_line: Callable[[str], None]) -> Path:
 
 
 def _go_version() -> str:
-    return run(["go", "env", "GOVERSION"], timeout=VERSION_SECONDS, remedy="install Go 1.24 or newer").stdout
+    return run(["go", "env", "GOVERSION"], timeout=VERSION_SECONDS, remedy="install Go 1.26 or newer").stdout
 
 
 def _build(binary: Binary, folder: Path, on_line: Callable[[str], None]) -> None:
     link = f"-s -w {binary.link}".strip()
-    target = str(folder / binary.name)
-    words = ["env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", link, "-o", target]
-    run([*words, binary.package], cwd=MODULES / binary.name, timeout=BUILD_SECONDS, remedy=REMEDY, on_line=on_line)
+    flags = ["-trimpath", "-buildvcs=false", "-ldflags", link]
+    run(
+        [*DIES_WITH_US, "env", "CGO_ENABLED=0", "go", "build", *flags, "-o", folder / binary.name, binary.package],
+        cwd=MODULES / binary.name,
+        timeout=BUILD_SECONDS,
+        remedy=REMEDY,
+        on_line=on_line,
+    )

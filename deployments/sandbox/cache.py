@@ -12,6 +12,8 @@ from pathlib import Path
 KEY_CHARACTERS = 16
 KEPT = 2
 """Folders of one name that stay: a second clone, or the commit before, stays warm too."""
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""A command after these is killed when we are: else it would go on writing into the folder of the next build."""
 
 
 def cache_root() -> Path:

@@ -58,7 +58,7 @@ def build_layout(context: Path, base: Path | None, work: Path, layout: Path, say
 
 
 def _copy(source: str, target: str) -> list[str]:
-    """zstd instead of gzip: a fifth of the time to pack, and a third to unpack in every node."""
+    """zstd, not gzip: the images are an eighth smaller, and unpack four times as fast."""
     return ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-compress-format=zstd", source, target]
 
 

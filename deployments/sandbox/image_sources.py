@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from deployments.sandbox.cache import DIES_WITH_US
 from tasks.core.errors import Permanent
 from tasks.core.process import run
 
@@ -28,11 +29,8 @@ OLDEST_GLIBC, NEWEST_GLIBC = 5, 36
 UNREAD_FILES = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*", "/usr/share/doc/*")
 MACHINE_FILES = ("etc/apt/sources.list", "etc/resolv.conf", "etc/hostname", "var/cache/ldconfig/aux-cache")
 """What says where or when a Debian was made."""
-# A stopped or killed `up` takes everything with it that it started here, and all their mounts.
-ISOLATED = (
-    *("setpriv", "--pdeathsig", "KILL"),
-    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-)  # fmt: skip
+ISOLATED = (*DIES_WITH_US, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""A command after these ends with all its processes and mounts as soon as we end, however that is."""
 
 
 class Source(Protocol):

@@ -1,0 +1,47 @@
+"""The sandbox's images: complete, pinned, and free of what belongs to one machine."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from deployments.sandbox.image_sources import Wheels, _platforms
+from deployments.sandbox.images import FOLDERS, IMAGES
+
+
+def test_every_folder_is_an_image_and_every_image_a_folder() -> None:
+    assert {folder.name for folder in FOLDERS.iterdir() if folder.is_dir()} == set(IMAGES)
+    assert all((FOLDERS / name / "Containerfile").is_file() for name in IMAGES)
+
+
+def test_an_image_starts_from_the_one_that_it_names() -> None:
+    for name, image in IMAGES.items():
+        [start] = re.findall(r"^FROM (\S+)$", (FOLDERS / name / "Containerfile").read_text(), re.MULTILINE)
+        assert start == (f"localhost/{image.base}" if image.base else "scratch")
+        assert image.base in {"", *IMAGES}
+
+
+@pytest.mark.parametrize("name", [name for name, image in IMAGES.items() if Wheels() in image.sources])
+def test_every_python_package_has_a_version_and_hashes(name: str) -> None:
+    """And nothing else: no option that names an index."""
+    entries = (FOLDERS / name / "requirements.txt").read_text().replace("\\\n", " ").splitlines()
+    assert entries
+    for entry in entries:
+        assert re.fullmatch(r"[a-z0-9.-]+==\S+( +--hash=sha256:[0-9a-f]{64})+", entry), entry
+
+
+def test_every_npm_package_has_a_version_and_a_hash_but_no_server() -> None:
+    packages = json.loads((FOLDERS / "proxy" / "package-lock.json").read_text())["packages"]
+    assert len(packages) > 1
+    for name, package in packages.items():
+        assert not name or {"version", "integrity"} <= set(package), name
+        assert "resolved" not in package, name
+
+
+def test_wheels_are_asked_for_from_the_newest_c_library_down() -> None:
+    tags = _platforms("x86_64")
+    assert tags[0] == "manylinux_2_36_x86_64"
+    assert "manylinux_2_17_x86_64" in tags
+    assert tags[-1] == "manylinux2014_x86_64"
