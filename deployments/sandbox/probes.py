@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import httpx
 from kubernetes import config
 
 from deployments.sandbox.addresses import NAME
-from tasks.core.errors import HubError, Permanent
+from tasks.core.errors import HubError
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.objects import Kind
 from tasks.core.process import run
@@ -83,16 +82,6 @@ def node_probe(kubeconfig: Path, *also: Probe) -> Probe:
         return "" if ready[0]["status"] == "True" else f"the node is not ready: {ready[0].get('message', '')}"
 
     return probe
-
-
-def wait_until(name: str, probe: Probe, timeout: float, say: Callable[[str], None], remedy: str) -> None:
-    """The probe found nothing missing. Raises Permanent when ``timeout`` seconds passed before."""
-    deadline = time.monotonic() + timeout
-    while reason := probe():
-        say(reason)
-        if time.monotonic() > deadline:
-            raise Permanent(name, "serve", f"not within {timeout:g} s: {reason}", remedy)
-        time.sleep(POLL_SECONDS)
 
 
 def connect(kubeconfig: Path) -> Kubernetes:

@@ -18,9 +18,9 @@ from xmlrpc.client import Fault, ServerProxy, Transport
 from deployments.sandbox.cgroup import procs_files
 from deployments.sandbox.network import IN_NAMESPACE
 from deployments.sandbox.paths import Paths, write_if_changed
-from deployments.sandbox.probes import POLL_SECONDS, wait_until
 from tasks.core.errors import Permanent
 from tasks.core.process import run
+from tasks.core.wait import POLL_SECONDS, wait_until
 
 IDENTIFIER = "hubwright"
 START_SECONDS = 30.0
@@ -126,7 +126,8 @@ class Supervisor:
             remedy=f"read {self._paths.log('supervisor')}",
         )
         log = self._paths.log("supervisor")
-        wait_until("supervisor", self._missing, START_SECONDS, _quiet, f"read {log}, then `make down` and `make up`")
+        remedy = f"read {log}, then `make down` and `make up`"
+        wait_until("supervisor", "start", self._missing, seconds=START_SECONDS, remedy=remedy)
 
     def state(self, name: str) -> str:
         """Supervisord's word for how a program is (RUNNING, STARTING, BACKOFF, FATAL …), or ``ABSENT``."""
@@ -198,10 +199,6 @@ class Supervisor:
         transport = _UnixTransport(self._paths.supervisor_socket)
         with closing(transport), ServerProxy("http://supervisor", transport=transport) as server:
             return getattr(server.supervisor, method)(*arguments)
-
-
-def _quiet(_reason: str) -> None:
-    """What is waited for takes a moment only, and nobody needs to read about it."""
 
 
 def _in_sandbox(argv: Sequence[str]) -> list[str]:

@@ -28,11 +28,11 @@ from deployments.sandbox.ownership import sole_command, write_owner
 from deployments.sandbox.parts import OBJECTS, Part, all_parts
 from deployments.sandbox.paths import PRIVATE_FOLDER, Paths
 from deployments.sandbox.pki import ensure_keys
-from deployments.sandbox.probes import wait_until
 from deployments.sandbox.progress import Step, Steps
 from deployments.sandbox.removal import check_owner, clear_leftovers
 from deployments.sandbox.supervisor import Program, Supervisor
 from tasks.core.errors import Permanent
+from tasks.core.wait import wait_until
 
 BINARIES = ("kubernetes", "coredns", "local-path-provisioner", "helm")
 """In the order in which they are needed; one at a time, because one Go build keeps every core busy."""
@@ -128,7 +128,8 @@ def _start(part: Part, supervisor: Supervisor, step: Step) -> None:
         return part.probe()
 
     try:
-        wait_until(part.name, probe, part.timeout, step.waiting, supervisor.advice(part.name))
+        remedy = supervisor.advice(part.name)
+        wait_until(part.name, "serve", probe, seconds=part.timeout, remedy=remedy, say=step.waiting)
     except Permanent as error:
         answered = f"{error.answered}; its last words:\n{supervisor.last_words(part.name)}"
         raise Permanent(error.system, error.asked, answered, error.remedy) from error

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tasks.core.errors import Permanent
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.1
 
 
 def wait_until(

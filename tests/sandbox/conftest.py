@@ -101,7 +101,7 @@ def sandbox() -> Sandbox:
 
 
 @pytest.fixture(scope="module")
-def profile(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Profile:
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Profile:
     """A hub of the module's own beside that of the demo, in a namespace that is new in every session."""
     folder = tmp_path_factory.mktemp("profile")
     password = folder / "password"

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from deployments.sandbox.probes import log_probe, wait_until
+from deployments.sandbox.probes import log_probe
 from tasks.core.errors import Permanent
+from tasks.core.wait import wait_until
 
 
 def test_a_log_serves_only_after_its_last_beginning(tmp_path: Path) -> None:
@@ -25,5 +26,5 @@ def test_a_beginning_that_was_rotated_away_is_not_missed(tmp_path: Path) -> None
 def test_waiting_says_what_is_missing_and_ends() -> None:
     said: list[str] = []
     with pytest.raises(Permanent, match=r"part: serve: not within 0 s: no answer"):
-        wait_until("part", lambda: "no answer", 0, said.append, "look")
+        wait_until("part", "serve", lambda: "no answer", seconds=0, remedy="look", say=said.append)
     assert said == ["no answer"]
