@@ -18,18 +18,18 @@ DEBIAN_PACKAGES = (
     "conntrack",
     "containerd",
     "containernetworking-plugins",
-    "debootstrap",
     "docker-registry",
     "etcd-server",
     "iproute2",
     "iptables",
+    "mmdebstrap",
     "podman",
     "runc",
     "skopeo",
 )
 SERVICES = ("containerd", "docker-registry", "etcd")
 """What Debian starts with these packages where systemd runs; the sandbox starts its own and needs none of them."""
-TOOLS = ("apt-get", "dpkg-query", "go", "make", "mount", "nsenter")
+TOOLS = ("apt-get", "dpkg-query", "go", "make", "mount", "npm", "nsenter")
 OLDEST_PYTHON = (3, 11)
 COLD_BYTES = 15 * 10**9
 WARM_BYTES = 3 * 10**9
