@@ -51,10 +51,10 @@ class Sandbox:
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "flows", *words]
 
-    def flows(self, *words: str) -> Ended:
-        """Run `python -m flows` to its end."""
+    def flows(self, *words: str, env: Mapping[str, str] | None = None) -> Ended:
+        """Run `python -m flows` to its end, with more in its environment."""
         done = subprocess.run(
-            self.command(*words), cwd=CLONE, env=self.environment, capture_output=True, text=True,
+            self.command(*words), cwd=CLONE, env={**self.environment, **(env or {})}, capture_output=True, text=True,
             timeout=DEPLOY_SECONDS, check=False,
         )  # fmt: skip
         return Ended(done.returncode, done.stdout, done.stderr)

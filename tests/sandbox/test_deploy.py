@@ -8,6 +8,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from kubernetes import client
 
 from config.profiles import load_profile
 from deployments.sandbox.paths import CLONE
-from tasks.cluster.plan import KEYS_SECRET
+from tasks.cluster.plan import KEYS_SECRET, PASSWORDS_SECRET
 from tasks.core.objects import CONFIG_MAP, POD, ROLE, SECRET
 from tests.sandbox.conftest import Profile, Sandbox
 
@@ -177,6 +178,33 @@ def test_killed_in_mid_upgrade_and_run_again_converges(sandbox: Sandbox, profile
     assert sandbox.helm(profile.namespace, "get", "values", RELEASE)["cull"]["timeout"] == 4 * 3600
 
 
+def test_a_secret_is_the_same_wherever_it_lives(sandbox: Sandbox, profile: Profile) -> None:
+    """Read from each kind of place, the password is the one that the hub has: the plan stays empty."""
+    password = profile.password.read_text().strip()
+    _save_block(sandbox, profile.namespace, password)
+    in_secret = {"namespace": profile.namespace, "name": PASSWORDS_SECRET, "key": "password"}
+    places = {"kubernetes": in_secret, "prefect_block": profile.namespace, "env": "HUB_PASSWORD"}
+    for place, value in places.items():
+        profile.change(identity={"password": {"file": None, place: value}})
+        ended = sandbox.flows("deploy", str(profile), "--plan-only", "--json", env={"HUB_PASSWORD": password})
+        assert (place, ended.code, ended.stdout.strip()) == (place, 0, '{"plan": [], "record": null, "checks": []}')
+    ended = sandbox.flows("deploy", str(profile), "--plan-only")
+    assert ended.code == 1
+    assert "secrets: read the environment variable HUB_PASSWORD: nothing is there" in ended.stderr
+    profile.change(identity={"password": {"file": str(profile.password)}})
+
+
+def test_shared_password_gives_admins_one_of_their_own(sandbox: Sandbox, profile: Profile) -> None:
+    admin = profile.password.with_name("admin-password")
+    admin.write_text(os.urandom(20).hex())
+    profile.change(identity={"kind": "shared-password", "admin_password": {"file": str(admin)}})
+    ended = sandbox.flows("deploy", str(profile), "--json")
+    assert ended.code == 0, ended.stderr[-3000:]
+    assert [check["passed"] for check in ended.result["checks"]] == [True] * CHECKS
+    values = sandbox.helm(profile.namespace, "get", "values", RELEASE)
+    assert values["hub"]["config"]["JupyterHub"]["authenticator_class"] == "shared-password"
+
+
 def test_changed_password_restarts_the_hub_and_not_the_proxy(sandbox: Sandbox, profile: Profile) -> None:
     before = _hub_pods(sandbox, profile)
     profile.password.write_text("another-password\n")
@@ -213,6 +241,13 @@ def _apply(sandbox: Sandbox, body: dict[str, Any], manager: str) -> None:
     query = [("fieldManager", manager), ("force", "true")]
     answer = api.call_api(*api.param_serialize("PATCH", path, query_params=query, header_params=headers, body=body))
     assert answer.status == 200, answer.read()
+
+
+def _save_block(sandbox: Sandbox, name: str, value: str) -> None:
+    """A Secret block in the sandbox's Prefect; the value goes in by standard input."""
+    code = f"import sys; from prefect.blocks.system import Secret; Secret(value=sys.stdin.read()).save({name!r})"
+    words = [sys.executable, "-c", code]
+    subprocess.run(words, input=value, env=sandbox.environment, text=True, capture_output=True, timeout=60, check=True)
 
 
 def _read(path: Path) -> str:
