@@ -11,15 +11,15 @@ PYTHON := $(VENV)/bin/python
 # Only what is given to make itself counts: a KUBECONFIG in the shell must not turn the demo on a real cluster.
 given = $(if $(filter command line,$(origin $(1))),--$(2) "$($(1))")
 
-.PHONY: help demo test unit lint up down status lock
+.PHONY: help demo test unit lint up down status lock machine
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-demo: $(VENV)/complete ## a hub from nothing; KUBECONFIG=… PROFILE=… for a cluster of your own, CHART=… for another chart
+demo: $(if $(call given,KUBECONFIG,kubeconfig),,machine) $(VENV)/complete ## a hub from nothing; KUBECONFIG=… PROFILE=… for a cluster of your own, CHART=… for another chart
 	@$(PYTHON) -m deployments.demo $(call given,KUBECONFIG,kubeconfig) $(call given,PROFILE,profile) $(call given,CHART,chart)
 
-test: lint ## every tier of the tests, the last on the sandbox
+test: machine lint ## every tier of the tests, the last on the sandbox
 	@$(PYTHON) -m pytest tests/unit tests/contract
 	@$(PYTHON) -m deployments.sandbox up
 	@$(PYTHON) -m pytest tests/flows tests/sandbox
@@ -31,9 +31,10 @@ lint: $(VENV)/complete ## ruff, basedpyright, import-linter
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --quiet --check .
 	@$(VENV)/bin/basedpyright --pythonpath $(PYTHON) --level error
+	@mkdir -p build
 	@$(VENV)/bin/lint-imports --no-cache > build/imports.log 2>&1 || { cat build/imports.log; false; }
 
-up: $(VENV)/complete ## start the sandbox: a real cluster on this machine
+up: machine $(VENV)/complete ## start the sandbox: a real cluster on this machine
 	@$(PYTHON) -m deployments.sandbox up
 
 down: $(VENV)/complete ## stop the sandbox; what the cluster holds stays in .sandbox
@@ -46,8 +47,11 @@ lock: ## resolve the Python packages anew into requirements.txt (needs uv)
 	uv pip compile --upgrade --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 \
 	  --all-extras pyproject.toml --output-file requirements.txt
 
+# Says in one sentence what is missing, before anything is installed.
+machine:
+	@python3 -m deployments.sandbox.machine
+
 $(VENV)/complete: requirements.txt
-	@mkdir -p build
 	@test -e $@ || { echo "Python packages into $(VENV)"; rm -rf $(VENV); \
 	  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed."; exit 3; }; \
 	  python3 -m venv $(VENV) && $(VENV)/bin/pip install --quiet --require-hashes --requirement requirements.txt; }

@@ -37,6 +37,8 @@ LONGEST_STATE_PATH = 70
 """Bytes: the kubelet makes sockets some 35 bytes further down, and a socket's path ends at 108."""
 INSTALL_SECONDS = 900.0
 QUERY_SECONDS = 30.0
+REFUSED = 3
+"""Exit code for a machine that cannot run the sandbox."""
 
 
 class Refused(Exception):
@@ -96,3 +98,12 @@ def _installed() -> frozenset[str]:
     listed = run(["dpkg-query", "--show", f"--showformat={form}"], timeout=QUERY_SECONDS, remedy="repair dpkg").stdout
     lines = (line.split() for line in listed.splitlines())
     return frozenset(words[0] for words in lines if words[1:] == ["installed"])
+
+
+if __name__ == "__main__":
+    # By the machine's own Python, before anything is installed: this module needs the standard library only.
+    try:
+        check_machine(Paths())
+    except Refused as refusal:
+        print(refusal, file=sys.stderr)
+        sys.exit(REFUSED)
