@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -165,9 +166,14 @@ def _shown(value: Any) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 
+@cache
+def _hub_schema() -> dict[str, Any]:
+    return Hub.model_json_schema()
+
+
 def _schema_at(location: Sequence[int | str]) -> dict[str, Any]:
     """The piece of the spec's JSON Schema that describes a location; empty where there is none."""
-    schema = Hub.model_json_schema()
+    schema = _hub_schema()
     definitions, piece = schema["$defs"], schema
     for part in location:
         piece = piece.get("items", {}) if isinstance(part, int) else piece.get("properties", {}).get(part, {})

@@ -25,6 +25,7 @@ def profile_schema() -> dict[str, Any]:
         "examples": ["iav-v1"],
     }
     for definition in schema["$defs"].values():
+        definition.pop("required", None)
         for name, value in definition.get("properties", {}).items():
             definition["properties"][name] = {"anyOf": [value, {"type": "null"}]}
     return {

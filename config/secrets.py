@@ -22,13 +22,7 @@ class KubernetesSecretKey(BaseModel):
 class SecretRef(BaseModel):
     """Exactly one of four places; a profile holds this, never a secret."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        json_schema_extra={
-            "oneOf": [{"required": [place]} for place in ("env", "file", "kubernetes", "prefect_block")]
-        },
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     env: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
         default=None, description="Name of an environment variable where flows run.", examples=["HUB_PASSWORD"]

@@ -182,8 +182,14 @@ class Chart(Part):
 class SystemImages(Part):
     """Images of the hub's own pods, for clusters that cannot reach those named in the chart."""
 
-    hub: ImageReference | None = Field(default=None, description="Image of the hub.")
-    proxy: ImageReference | None = Field(default=None, description="Image of the proxy.")
+    hub: ImageReference | None = Field(
+        default=None, description="Image of the hub.", examples=["registry.example.com/jupyterhub/k8s-hub:4.4.0"]
+    )
+    proxy: ImageReference | None = Field(
+        default=None,
+        description="Image of the proxy.",
+        examples=["registry.example.com/jupyterhub/configurable-http-proxy:5"],
+    )
 
 
 class Release(Part):
@@ -225,9 +231,9 @@ class Hub(Part):
     image: Image = Field(description="The notebook image.")
     identity: Identity = Field(description="Who may sign in.")
     storage: Storage = Field(description="Its volumes.")
-    server: Server = Field(description="What one user's server gets.")
+    server: Server = Field(description="CPU, memory and times of a user's server.")
     ingress: Ingress | None = Field(default=None, description="How the company's network reaches it.")
-    release: Release = Field(description="The Helm release.")
+    release: Release = Field(description="Which chart is installed, and how.")
     checks: Checks = Field(default_factory=Checks, description="How the result is checked.")
 
     @model_validator(mode="after")
