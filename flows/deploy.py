@@ -72,5 +72,5 @@ def make_plan(hub: Hub, images: PinnedImages) -> Plan:
     plan = plan_cluster(hub) + plan_release(hub, images, PASSWORDS_SECRET)
     show_plan(hub.name, plan)
     for change in plan:
-        get_run_logger().info("%s %s: %s -> %s", change.action, change.what, change.before or "-", change.after or "-")
+        get_run_logger().info("plan: %s", change)
     return plan

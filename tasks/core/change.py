@@ -28,6 +28,10 @@ class Change:
     before: str = ""
     after: str = ""
 
+    def __str__(self) -> str:
+        values = f": {self.before or 'nothing'} -> {self.after or 'nothing'}" if self.before or self.after else ""
+        return f"{self.action} {self.what}{values}"
+
     @classmethod
     def of(cls, action: Action, what: str, before: Any = "", after: Any = "") -> Change:
         """A change with its values as short text."""

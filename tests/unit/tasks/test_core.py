@@ -46,6 +46,12 @@ def test_compare_finds_each_leaf_that_differs(before: Any, after: Any, changes: 
     assert [(c.action, c.what, c.before, c.after) for c in compare("x", before, after)] == changes
 
 
+def test_a_change_is_told_in_one_line() -> None:
+    assert str(Change.of(Action.CREATE, "Namespace n")) == "create Namespace n"
+    assert str(Change.of(Action.UPDATE, "x a", 1, 2)) == "update x a: 1 -> 2"
+    assert str(Change.hidden(Action.CREATE, "Secret s")) == "create Secret s: nothing -> (hidden)"
+
+
 def test_long_values_are_cut_and_plans_add_up() -> None:
     change = Change.of(Action.UPDATE, "x", "a" * 500, "b")
     assert len(change.before) == 120
