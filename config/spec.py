@@ -166,6 +166,11 @@ class Chart(Part):
     )
     name: DnsLabel = Field(default="jupyterhub", description="Name in the repository.", examples=["jupyterhub"])
     version: SemVer = Field(description="Version, in full.", examples=["4.4.0"])
+    ca: str | None = Field(
+        default=None,
+        description="File with the CA that signed the repository's certificate; without it the system's.",
+        examples=["/etc/ssl/certs/company-ca.crt"],
+    )
     digest: Sha256 | None = Field(
         default=None,
         description="Digest of the archive. Without it, that of the archive found is recorded.",

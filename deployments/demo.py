@@ -52,8 +52,8 @@ def _profile(profile: str, chart: str | None, paths: Paths) -> str:
     """The profile, or one that extends it by another chart."""
     if chart is None:
         return profile
-    place = "repository" if "://" in chart else "path"
-    source = {"repository": None, "path": None, place: chart if place == "repository" else str(Path(chart).resolve())}
+    found = {"repository": chart} if "://" in chart else {"path": str(Path(chart).resolve())}
+    source = {"repository": None, "path": None, "ca": None, **found}
     extended = {"extends": profile, "release": {"chart": source}}
     file = paths.state / "demo.yaml"
     file.parent.mkdir(exist_ok=True)

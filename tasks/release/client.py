@@ -47,13 +47,13 @@ class Helm:
             raise Permanent("helm", "tell its version", f"it is {text!r}", "install Helm 3.14 or newer")
         return version
 
-    def read_chart(self, chart: Chart, ca: str | None, folder: Path) -> ChartArchive:
+    def read_chart(self, chart: Chart, folder: Path) -> ChartArchive:
         """The chart's archive, downloaded into ``folder`` unless it is on disk already.
 
         Raises Permanent when its digest is not the one that the spec names: nobody may change what is
         behind a version.
         """
-        path = Path(chart.path) if chart.path else self._pull(chart, ca, folder)
+        path = Path(chart.path) if chart.path else self._pull(chart, folder)
         if not path.exists():
             raise Permanent("chart", f"read {path}", "there is nothing", "correct release.chart.path in the profile")
         found = ChartArchive(path, f"{chart.name}-{chart.version}", _digest(path))
@@ -119,9 +119,9 @@ class Helm:
         """
         return ["--server-side=true", "--force-conflicts"] if self.read_version() >= (4, 0) else []
 
-    def _pull(self, chart: Chart, ca: str | None, folder: Path) -> Path:
+    def _pull(self, chart: Chart, folder: Path) -> Path:
         assert chart.repository
-        trust = ["--ca-file", ca] if ca else []
+        trust = ["--ca-file", chart.ca] if chart.ca else []
         if chart.repository.startswith("oci://"):
             source = [f"{chart.repository.rstrip('/')}/{chart.name}"]
         else:

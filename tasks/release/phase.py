@@ -47,7 +47,7 @@ def plan_release(hub: Hub, images: PinnedImages, passwords_secret: str) -> Plan:
     """What ``ensure_release`` would change. Reads only."""
     kubernetes, helm = Kubernetes.connect(), Helm(hub.cluster.namespace)
     with TemporaryDirectory() as folder:
-        chart = helm.read_chart(hub.release.chart, hub.registry.ca, Path(folder))
+        chart = helm.read_chart(hub.release.chart, Path(folder))
     wanted = _wanted(hub, chart, _values(hub, images, passwords_secret, kubernetes))
     return plan.plan_release(wanted, _observe(hub, helm, kubernetes))
 
@@ -57,7 +57,7 @@ def ensure_release(hub: Hub, images: PinnedImages, passwords_secret: str) -> Dep
     """The release runs what the spec says, and its pods are ready. Makes no revision when it did already."""
     kubernetes, helm = Kubernetes.connect(), Helm(hub.cluster.namespace)
     with TemporaryDirectory() as folder:
-        chart = helm.read_chart(hub.release.chart, hub.registry.ca, Path(folder))
+        chart = helm.read_chart(hub.release.chart, Path(folder))
         wanted = _wanted(hub, chart, _values(hub, images, passwords_secret, kubernetes))
         seen = _observe(hub, helm, kubernetes)
         if plan.plan_release(wanted, seen).empty:

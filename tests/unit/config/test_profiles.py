@@ -54,6 +54,7 @@ def test_sandbox_differs_from_iav_v1_by_addresses_only() -> None:
         "ingress.ingress_class",
         "ingress.tls_secret",
         "release.chart.repository",
+        "release.chart.ca",
         "release.images.hub",
         "release.images.proxy",
         "release.node_port",

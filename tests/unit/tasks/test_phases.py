@@ -257,14 +257,14 @@ def test_a_chart_whose_archive_was_changed_is_refused(tmp_path: Path) -> None:
     archive = tmp_path / "jupyterhub-4.4.0.tgz"
     archive.write_bytes(b"chart")
     chart = Chart(path=str(archive), version="4.4.0")
-    found = Helm("n").read_chart(chart, None, tmp_path)
+    found = Helm("n").read_chart(chart, tmp_path)
     assert found.title == "jupyterhub-4.4.0"
-    pinned = Helm("n").read_chart(chart.model_copy(update={"digest": found.digest}), None, tmp_path)
+    pinned = Helm("n").read_chart(chart.model_copy(update={"digest": found.digest}), tmp_path)
     assert pinned == found
     with pytest.raises(Permanent, match=f"its digest is {found.digest}"):
-        Helm("n").read_chart(chart.model_copy(update={"digest": DIGEST}), None, tmp_path)
+        Helm("n").read_chart(chart.model_copy(update={"digest": DIGEST}), tmp_path)
     with pytest.raises(Permanent, match="there is nothing"):
-        Helm("n").read_chart(Chart(path="none.tgz", version="4.4.0"), None, tmp_path)
+        Helm("n").read_chart(Chart(path="none.tgz", version="4.4.0"), tmp_path)
 
 
 # A registry, at the seam of its transport.
