@@ -16,6 +16,7 @@ from tasks.core.errors import Permanent, Transient
 LAST_LINES = 15
 TICK_SECONDS = 1
 DRAIN_SECONDS = 5
+GRACE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,23 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise Transient(name, asked, f"did not end within {timeout:g} s and was stopped", remedy) from error
     finally:
-        child.kill()
-        child.wait()
+        _end(child)
     if child.returncode != 0:
         said = (output.stderr.strip() or output.stdout.strip()).splitlines()[-LAST_LINES:]
         answered = f"exit code {child.returncode}: " + ("\n    ".join(said) or "no output")
         raise Permanent(name, asked, answered, remedy)
     return output
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """Ask a child that still runs to end, so that it can tidy up (Helm then marks its revision failed), or make it."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
 
 def _communicate(

@@ -109,6 +109,14 @@ class Helm:
             timeout=timeout + QUERY_SECONDS, on_line=on_line,
         )  # fmt: skip
 
+    def free(self, release: str, revision: int) -> None:
+        """A release that a killed Helm left pending is pending no more: it says again what ``revision`` said.
+
+        Only a rollback ends that state (Helm 4.3.1, tried). Waits for no pod, since an upgrade follows and
+        what ``revision`` runs need not be able to start.
+        """
+        self._run("rollback", release, str(revision), "--history-max", str(HISTORY_MAX), *self._take_back_fields())
+
     def _wait(self, timeout: float) -> list[str]:
         return ["--wait", "--timeout", f"{timeout:.0f}s"]
 

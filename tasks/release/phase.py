@@ -13,6 +13,7 @@ from config.images import PinnedImage, PinnedImages
 from config.spec import Hub
 from config.types import parse_duration
 from tasks.core.change import Plan
+from tasks.core.errors import Transient
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.objects import POD
 from tasks.core.records import (
@@ -115,10 +116,9 @@ def _observe(hub: Hub, helm: Helm, kubernetes: Kubernetes) -> SeenRelease:
 
 
 def _unlock(hub: Hub, helm: Helm, history: tuple[Revision, ...]) -> None:
-    """Free a release whose Helm was killed: only a rollback ends its pending state (Helm 4.3.1, tried)."""
     target = last_good(history) or history[-1].number
     get_run_logger().warning("%s; going to revision %s to free it", status_of(history)[1], target)
-    helm.rollback(hub.release.name, target, _timeout(hub), get_run_logger().info)
+    helm.free(hub.release.name, target)
 
 
 def _upgrade(hub: Hub, helm: Helm, kubernetes: Kubernetes, chart: Path, values: Values) -> None:
@@ -126,10 +126,14 @@ def _upgrade(hub: Hub, helm: Helm, kubernetes: Kubernetes, chart: Path, values: 
     shown: set[str] = set()
 
     def show_pods() -> None:
-        pods = kubernetes.list(POD, hub.cluster.namespace, "component in (hub, proxy)")
-        for phrase in sorted({pod_phrase(pod) for pod in pods} - shown):
+        try:
+            pods = kubernetes.list(POD, hub.cluster.namespace, "component in (hub, proxy)")
+            phrases = {pod_phrase(pod) for pod in pods}
+        except Transient as error:
+            phrases = {error.answered}  # Helm may outlast it; a look at the pods must not end the upgrade
+        for phrase in sorted(phrases - shown):
             logger.info("waiting: %s", phrase)
-            shown.add(phrase)
+        shown.update(phrases)
 
     helm.upgrade(hub.release.name, chart, values, _timeout(hub), logger.info, show_pods)
 

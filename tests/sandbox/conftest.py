@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,12 @@ from deployments.sandbox.paths import CLONE, Paths
 from deployments.sandbox.probes import connect
 from deployments.sandbox.status import as_document, read_status
 from tasks.core.kubernetes import Kubernetes
+from tasks.core.objects import NAMESPACE
 from tests.sandbox.audit import Audit
 
 DEPLOY_SECONDS = 300
 PASSWORD_BYTES = 16
+RELEASE = "jupyterhub"
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,28 @@ class Sandbox:
         """The cluster as somebody else than Hubwright uses it."""
         return config.new_client_from_config(str(self.paths.kubeconfig))
 
+    def history(self, profile: Profile) -> list[dict[str, Any]]:
+        """The revisions of a profile's release, oldest first; empty while there is none."""
+        try:
+            found = self.helm(profile.namespace, "history", RELEASE)
+        except subprocess.CalledProcessError:
+            return []
+        return sorted(found, key=lambda entry: entry["revision"])
+
+    def kill_in(self, profile: Profile, status: str) -> None:
+        """Start a deploy, and kill it with its Helm as soon as the release's newest revision has a status."""
+        running = subprocess.Popen(
+            self.command("deploy", str(profile)), cwd=CLONE, env=self.environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + DEPLOY_SECONDS
+        while [entry["status"] for entry in self.history(profile)][-1:] != [status]:
+            assert time.monotonic() < deadline
+            assert running.poll() is None
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        assert self.history(profile)[-1]["status"] == status
+
     def helm(self, namespace: str, *words: str) -> Any:
         """What a Helm query answers, as JSON."""
         argv = ["helm", *words, "--namespace", namespace, "--output", "json"]
@@ -101,8 +127,8 @@ def sandbox() -> Sandbox:
 
 
 @pytest.fixture(scope="module")
-def profile(tmp_path_factory: pytest.TempPathFactory) -> Profile:
-    """A hub of the module's own beside that of the demo, in a namespace that is new in every session."""
+def profile(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Generator[Profile, None, None]:
+    """A hub of the module's own beside that of the demo; its namespace is deleted afterwards."""
     folder = tmp_path_factory.mktemp("profile")
     password = folder / "password"
     password.write_text(f"marker-{os.urandom(PASSWORD_BYTES).hex()}\n")
@@ -115,4 +141,6 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Profile:
         release={"node_port": port, "timeout": "60s"},
         checks={"url": f"http://10.51.0.2:{port}"},
     )
-    return own
+    yield own
+    if sandbox.kubernetes.read(NAMESPACE, namespace, None):
+        client.CoreV1Api(sandbox.api()).delete_namespace(namespace)

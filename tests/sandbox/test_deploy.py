@@ -5,16 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
-
-import pytest
-from kubernetes import client
 
 from config.profiles import load_profile
 from deployments.sandbox.paths import CLONE
@@ -51,7 +47,7 @@ def test_second_deploy_writes_nothing(sandbox: Sandbox, profile: Profile) -> Non
     assert [check["passed"] for check in ended.result["checks"]] == [True] * CHECKS
     assert sandbox.audit.requests(start, OURS) > 0  # so that the next line can fail
     assert sandbox.audit.writes(start, profile.namespace, OURS) == []
-    assert [entry["revision"] for entry in _history(sandbox, profile)] == [1]
+    assert [entry["revision"] for entry in sandbox.history(profile)] == [1]
     assert _hub_pods(sandbox, profile) == pods
 
 
@@ -146,13 +142,13 @@ def test_a_claim_that_would_have_to_shrink_is_an_error(sandbox: Sandbox, profile
 
 def test_failed_deploy_leaves_the_last_healthy_release_serving(sandbox: Sandbox, profile: Profile) -> None:
     """The hub's image is one without a hub in it: Helm gives up, and the newest healthy revision comes back."""
-    healthy = _history(sandbox, profile)[-1]["revision"]
+    healthy = sandbox.history(profile)[-1]["revision"]
     profile.change(release={"images": {"hub": "10.51.0.2:5000/library/busybox:1"}, "timeout": "15s"})
     ended = sandbox.flows("deploy", str(profile))
     profile.change(release={"images": {}, "timeout": "60s"})
     assert ended.code == 1
     assert f"going back to revision {healthy}" in ended.stderr
-    assert _history(sandbox, profile)[-1]["description"] == f"Rollback to {healthy}"
+    assert sandbox.history(profile)[-1]["description"] == f"Rollback to {healthy}"
     again = sandbox.flows("deploy", str(profile), "--json")
     assert again.code == 0, again.stderr[-3000:]
     assert again.result["plan"] == []
@@ -161,20 +157,10 @@ def test_failed_deploy_leaves_the_last_healthy_release_serving(sandbox: Sandbox,
 def test_killed_in_mid_upgrade_and_run_again_converges(sandbox: Sandbox, profile: Profile) -> None:
     """SIGKILL of the run and of its Helm leaves a pending release; the next run frees it and goes on."""
     profile.change(server={"idle_timeout": "4h"})
-    running = subprocess.Popen(
-        sandbox.command("deploy", str(profile)), cwd=CLONE, env=sandbox.environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while _history(sandbox, profile)[-1]["status"] != "pending-upgrade":
-        assert time.monotonic() < deadline
-        assert running.poll() is None
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
-    assert _history(sandbox, profile)[-1]["status"] == "pending-upgrade"
+    sandbox.kill_in(profile, "pending-upgrade")
     ended = sandbox.flows("deploy", str(profile), "--json")
     assert ended.code == 0, ended.stderr[-3000:]
-    assert _history(sandbox, profile)[-1]["status"] == "deployed"
+    assert sandbox.history(profile)[-1]["status"] == "deployed"
     assert sandbox.helm(profile.namespace, "get", "values", RELEASE)["cull"]["timeout"] == 4 * 3600
 
 
@@ -215,17 +201,6 @@ def test_changed_password_restarts_the_hub_and_not_the_proxy(sandbox: Sandbox, p
     after = _hub_pods(sandbox, profile)
     assert after["hub"] != before["hub"]
     assert after["proxy"] == before["proxy"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _take_down(sandbox: Sandbox, profile: Profile) -> object:
-    """The hub of these tests is gone afterwards; the sandbox may live on."""
-    yield
-    client.CoreV1Api(sandbox.api()).delete_namespace(profile.namespace)
-
-
-def _history(sandbox: Sandbox, profile: Profile) -> list[dict[str, object]]:
-    return sorted(sandbox.helm(profile.namespace, "history", RELEASE), key=lambda entry: entry["revision"])
 
 
 def _hub_pods(sandbox: Sandbox, profile: Profile) -> dict[str, str]:

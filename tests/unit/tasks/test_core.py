@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -114,14 +113,29 @@ def test_a_command_that_fails_says_how(argv: list[str], kind: type[HubError], sa
 
 
 @pytest.mark.processes
-def test_what_a_tick_raises_ends_the_command() -> None:
-    def tick() -> None:
-        raise Permanent("x", "y", "enough", "z")
+def test_what_a_tick_raises_ends_the_command_which_may_tidy_up(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, signal, sys, time\n"
+        "def end(*_): pathlib.Path(sys.argv[1]).touch(); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    lines: list[str] = []
 
-    started = time.monotonic()
+    def tick() -> None:
+        if lines == ["ready"]:
+            raise Permanent("x", "y", "enough", "z")
+
     with pytest.raises(Permanent, match="enough"):
-        run([PYTHON, "-c", "import time; time.sleep(60)"], timeout=60, remedy="none", on_tick=tick)
-    assert time.monotonic() - started < 30
+        run(
+            [PYTHON, "-c", code, str(tmp_path / "tidied")],
+            timeout=60,
+            remedy="none",
+            on_line=lines.append,
+            on_tick=tick,
+        )
+    assert (tmp_path / "tidied").exists()
 
 
 def test_waiting_ends_with_what_was_missing() -> None:

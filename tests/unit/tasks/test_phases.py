@@ -232,6 +232,13 @@ def test_rollback_names_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fake.calls[-1][0][:4] == ["helm", "rollback", "hub", "7"]
 
 
+def test_freeing_a_release_waits_for_no_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = _Helm(monkeypatch, "v3.14.4", "")
+    Helm("n").free("hub", 7)
+    assert fake.calls[-1][0][:4] == ["helm", "rollback", "hub", "7"]
+    assert "--wait" not in fake.calls[-1][0]
+
+
 @pytest.mark.parametrize("version", ["v3.13.9", "what"])
 def test_an_old_helm_is_refused(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _Helm(monkeypatch, version)
