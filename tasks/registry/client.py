@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import ssl
 from http import HTTPStatus
-from types import TracebackType
-from typing import Self
 
 import httpx
 
@@ -34,12 +32,8 @@ class Registry:
             base_url=f"https://{host}", verify=verify, timeout=TIMEOUT_SECONDS, transport=transport
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Its connections are closed; use it with contextlib.closing."""
         self._http.close()
 
     def read_digest(self, repository: str, tag: str) -> str:
@@ -60,7 +54,11 @@ class Registry:
             raise Permanent("registry", asked, f"{answer.status_code}, it may not be read", "make the project public")
         if answer.status_code != HTTPStatus.OK:
             raise Transient("registry", asked, f"{answer.status_code}", "look at the registry's log, then run again")
-        return answer.headers["docker-content-digest"]
+        digest = answer.headers.get("docker-content-digest")
+        if not digest:
+            remedy = "name the image by digest in the profile: this registry does not tell the digest of a tag"
+            raise Permanent("registry", asked, "200, without the header Docker-Content-Digest", remedy)
+        return digest
 
     def _head(self, path: str, asked: str, token: str | None) -> httpx.Response:
         headers = {"Accept": MANIFEST_TYPES} | ({"Authorization": f"Bearer {token}"} if token else {})
@@ -78,10 +76,10 @@ class Registry:
             return None
         try:
             answer = self._http.get(realm, params=fields).raise_for_status().json()
-        except httpx.HTTPError as error:
+            return str(answer.get("token") or answer["access_token"])
+        except (httpx.HTTPError, ValueError, AttributeError, KeyError) as error:
             remedy = "check that the registry lets everybody pull this image"
             raise Transient("registry", asked, f"gave no token: {error}", remedy) from error
-        return str(answer.get("token") or answer.get("access_token"))
 
 
 def _trust(ca: str | None) -> ssl.SSLContext:

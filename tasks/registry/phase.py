@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from prefect.logging import get_run_logger
 
 from config.images import PinnedImage, PinnedImages
@@ -26,7 +28,7 @@ def _pin(reference: str, ca: str | None) -> PinnedImage:
     host, repository, tag, digest = split_image(reference)
     if digest is None:
         assert tag  # a valid reference has one of the two
-        with Registry(host, ca) as registry:
+        with closing(Registry(host, ca)) as registry:
             digest = registry.read_digest(repository, tag)
         get_run_logger().info("%s is %s", reference, digest)
     return PinnedImage(host, repository, digest)

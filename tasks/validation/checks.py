@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -69,7 +70,7 @@ class Checks:
 
     def check_wrong_password(self) -> str:
         """The hub refuses a password that cannot be right."""
-        with UserSession(self.hub.url, self.tester.user, self.hub.checks.ca) as stranger:
+        with closing(UserSession(self.hub.url, self.tester.user, self.hub.checks.ca)) as stranger:
             if stranger.sign_in(SecretStr(secrets.token_hex(16))):
                 remedy = "look at the hub's authenticator: it lets everybody in"
                 raise Permanent("hub", "sign in with a wrong password", "it was accepted", remedy)

@@ -8,8 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
@@ -30,7 +29,7 @@ Json = dict[str, Any]
 
 
 class UserSession:
-    """One user at one hub, from an empty cookie jar on. Use it in a ``with``."""
+    """One user at one hub, from an empty cookie jar on."""
 
     def __init__(self, url: str, user: str, ca: str | None, transport: httpx.BaseTransport | None = None) -> None:
         self.user = user
@@ -38,12 +37,8 @@ class UserSession:
         self._base = url.rstrip("/")
         self._http = httpx.Client(verify=self._tls, timeout=REQUEST_SECONDS, follow_redirects=True, transport=transport)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Its connections are closed; use it with contextlib.closing."""
         self._http.close()
 
     def sign_in(self, password: SecretStr) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 from prefect.logging import get_run_logger
 
@@ -26,8 +26,8 @@ def check_hub(hub: Hub, image: PinnedImage) -> tuple[CheckResult, ...]:
     admin_password = read_secret(hub.identity.admin_password or hub.identity.password, kubernetes)
     admins = hub.identity.admins
     with ExitStack() as stack:
-        tester = stack.enter_context(UserSession(hub.url, hub.checks.user, hub.checks.ca))
-        admin = stack.enter_context(UserSession(hub.url, admins[0], hub.checks.ca)) if admins else None
+        tester = stack.enter_context(closing(UserSession(hub.url, hub.checks.user, hub.checks.ca)))
+        admin = stack.enter_context(closing(UserSession(hub.url, admins[0], hub.checks.ca))) if admins else None
         say = get_run_logger().info
         return _run(Checks(hub, image, kubernetes, tester, admin, password, admin_password, say))
 
