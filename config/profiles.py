@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from config.secrets import SecretRef
 from config.spec import Hub
 
 FOLDER = Path(__file__).parent / "profiles"
@@ -102,9 +104,15 @@ def _read(path: Path) -> CommentedMap:
         raise BadProfile([Mistake(str(path), None, "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
         raise BadProfile([Mistake(str(path), None, "", "is not UTF-8 text")]) from None
+    except DuplicateKeyError as error:
+        # The parser's own message quotes both values, and one of them may be a secret in the wrong place.
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise BadProfile([Mistake(str(path), line, "", "is not YAML: this key is there twice")]) from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise BadProfile([Mistake(str(path), line, "", f"is not YAML: {error.problem}")]) from None
+    except RecursionError:
+        raise BadProfile([Mistake(str(path), None, "", "is nested too deep")]) from None
     except (YAMLError, ValueError) as error:
         raise BadProfile([Mistake(str(path), None, "", f"is not YAML: {error}")]) from None
     if not isinstance(document, CommentedMap):
@@ -151,6 +159,9 @@ def _line(document: Any, location: Sequence[int | str]) -> int | None:
 
 def _problem(details: ErrorDetails) -> str:
     kind, found = details["type"], _shown(details["input"])
+    if _may_be_secret(details["loc"]):
+        # People do write a password where its place belongs; it must not reach a log by way of our complaint.
+        found = "(hidden)"
     if kind == "extra_forbidden":
         return "there is no such key" + _did_you_mean(str(details["loc"][-1]), _keys_at(details["loc"][:-1]))
     if kind == "missing":
@@ -159,6 +170,11 @@ def _problem(details: ErrorDetails) -> str:
         return f"found {found}, allowed is {details.get('ctx', {})['expected']}"
     message = details["msg"].removeprefix("Value error, ")
     return message if isinstance(details["input"], Mapping) else f"found {found}: {message}" + _example(details["loc"])
+
+
+def _may_be_secret(location: Sequence[int | str]) -> bool:
+    ends = range(1, len(location) + 1)
+    return any(_schema_at(location[:end]).get("title") == SecretRef.__name__ for end in ends)
 
 
 def _shown(value: Any) -> str:

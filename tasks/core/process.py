@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -102,10 +103,10 @@ def _communicate(
     ]
     for reader in readers:
         reader.start()
-    deadline = time.monotonic() + timeout
     if child.stdin:
-        child.stdin.write(stdin or "")
-        child.stdin.close()
+        # A thread of its own: a child that does not read would hold us here beyond its time.
+        threading.Thread(target=_feed, args=(child.stdin, stdin or ""), daemon=True).start()
+    deadline = time.monotonic() + timeout
     while True:
         try:
             child.wait(min(TICK_SECONDS, max(deadline - time.monotonic(), 0)))
@@ -118,6 +119,12 @@ def _communicate(
         # A daemon that the child left behind may hold the streams open: what was said by now is what counts.
         reader.join(DRAIN_SECONDS)
     return Output("".join(lines[0]), "".join(lines[1]))
+
+
+def _feed(stream: IO[str], text: str) -> None:
+    # A child may end, or be ended, before it has read everything; how it ended is what counts.
+    with suppress(BrokenPipeError), stream:
+        stream.write(text)
 
 
 def _drain(stream: IO[str], kept: deque[str], on_line: Callable[[str], None]) -> None:

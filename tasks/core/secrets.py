@@ -22,7 +22,7 @@ def read_secret(ref: SecretRef, kubernetes: Kubernetes) -> SecretStr:
     elif ref.file:
         found = _read_file(Path(ref.file), str(ref))
     elif ref.kubernetes:
-        found = _read_kubernetes(ref.kubernetes, kubernetes)
+        found = _read_kubernetes(ref.kubernetes, str(ref), kubernetes)
     else:
         found = _read_block(str(ref.prefect_block), str(ref))
     if not found:
@@ -43,9 +43,12 @@ def _read_file(path: Path, place: str) -> str:
         raise _missing(place, "is not UTF-8 text") from None
 
 
-def _read_kubernetes(ref: KubernetesSecretKey, kubernetes: Kubernetes) -> str:
+def _read_kubernetes(ref: KubernetesSecretKey, place: str, kubernetes: Kubernetes) -> str:
     secret = kubernetes.read(SECRET, ref.name, ref.namespace)
-    return base64.b64decode((secret or {}).get("data", {}).get(ref.key, "")).decode()
+    try:
+        return base64.b64decode((secret or {}).get("data", {}).get(ref.key, "")).decode()
+    except UnicodeDecodeError:
+        raise _missing(place, "is not UTF-8 text") from None
 
 
 def _read_block(name: str, place: str) -> str:
