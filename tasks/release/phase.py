@@ -91,13 +91,15 @@ def record_release(
 
 @hub_task(name="restore release", description="Brings the newest healthy release back.")
 def restore_release(hub: Hub) -> ReleaseRecord | None:
-    """The newest release that passed its checks serves; None when none ever did.
+    """The newest release that passed its checks serves; None when none ever did, or the release is gone.
 
     Nothing is done when that is the one which runs: then what failed is not in the release.
     """
     kubernetes, helm = Kubernetes.connect(), Helm(hub.cluster.namespace)
     target = newest_healthy(list_records(kubernetes, hub.cluster.namespace, hub.release.name))
     history = helm.list_revisions(hub.release.name)
+    if not history:
+        return None
     if target and history[-1].number != target.revision:
         get_run_logger().warning("going back to revision %s, the newest that passed its checks", target.revision)
         helm.rollback(hub.release.name, target.revision, _timeout(hub), get_run_logger().info)
