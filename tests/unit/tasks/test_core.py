@@ -13,6 +13,7 @@ from kubernetes import client
 from urllib3.exceptions import MaxRetryError
 
 from config.secrets import SecretRef
+from tasks.core import process
 from tasks.core.change import HIDDEN, Action, Change, Plan, compare
 from tasks.core.errors import HubError, Permanent, Transient
 from tasks.core.kubernetes import Kubernetes
@@ -113,7 +114,8 @@ def test_a_command_that_fails_says_how(argv: list[str], kind: type[HubError], sa
 
 
 @pytest.mark.processes
-def test_what_a_tick_raises_ends_the_command_which_may_tidy_up(tmp_path: Path) -> None:
+def test_what_a_tick_raises_ends_the_command_which_may_tidy_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "TICK_SECONDS", 0.05)
     code = (
         "import pathlib, signal, sys, time\n"
         "def end(*_): pathlib.Path(sys.argv[1]).touch(); sys.exit()\n"
