@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
+from kubernetes.utils.quantity import parse_quantity
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config.secrets import SecretRef
@@ -16,8 +17,12 @@ from config.types import (
     DnsLabel,
     DnsSubdomain,
     Duration,
+    ExtendedResource,
     HttpUrl,
     ImageReference,
+    IPAddress,
+    LabelKey,
+    LabelValue,
     Quantity,
     ReleaseName,
     SemVer,
@@ -133,12 +138,32 @@ class Share(Part):
     guarantee: Quantity = Field(description="What the scheduler sets aside.", examples=["100m"])
     limit: Quantity = Field(description="What it can never exceed.", examples=["1"])
 
+    @model_validator(mode="after")
+    def _guarantee_within_limit(self) -> Self:
+        if parse_quantity(self.limit) <= 0:
+            raise ValueError("a server could not start with a limit of nothing")
+        if parse_quantity(self.guarantee) > parse_quantity(self.limit):
+            raise ValueError(f"guarantee {self.guarantee} is more than limit {self.limit}")
+        return self
+
+
+class Gpu(Part):
+    """GPUs for a server, offered as a choice of its own while a node of the cluster has some."""
+
+    resource: ExtendedResource = Field(
+        default="nvidia.com/gpu", description="What the nodes' device plugin calls them.", examples=["nvidia.com/gpu"]
+    )
+    count: Annotated[int, Field(ge=1, le=16)] = Field(
+        default=1, description="GPUs for each server that asks for them.", examples=[1]
+    )
+
 
 class Server(Part):
     """What one user's server gets."""
 
     cpu: Share = Field(description="CPU, in cores.")
     memory: Share = Field(description="Memory, in bytes.")
+    gpu: Gpu | None = Field(default=None, description="The GPUs that users may choose, if nodes have any.")
     start_timeout: Duration = Field(default="5m", description="How long a server may take to start.", examples=["5m"])
     idle_timeout: Duration = Field(default="1h", description="A server idle for so long is stopped.", examples=["1h"])
 
@@ -150,6 +175,26 @@ class Ingress(Part):
     ingress_class: DnsSubdomain = Field(description="IngressClass of the cluster.", examples=["nginx"])
     tls_secret: DnsSubdomain = Field(
         description="TLS Secret for the host, which operations create beforehand.", examples=["jupyterhub-tls"]
+    )
+
+
+class Monitoring(Part):
+    """How Prometheus and Grafana find the hub. Without the Prometheus Operator, only the dashboard is made."""
+
+    namespace: DnsLabel = Field(
+        default="monitoring",
+        description="Namespace that Prometheus runs in; the hub's NetworkPolicy lets it in.",
+        examples=["monitoring"],
+    )
+    labels: dict[LabelKey, LabelValue] = Field(
+        default_factory=dict[str, str],
+        description="Labels that the operator's serviceMonitorSelector wants.",
+        examples=[{"release": "kube-prometheus-stack"}],
+    )
+    dashboard_label: LabelKey = Field(
+        default="grafana_dashboard",
+        description="Label, of value 1, by which Grafana's sidecar finds dashboards.",
+        examples=["grafana_dashboard"],
     )
 
 
@@ -222,6 +267,11 @@ class Checks(Part):
         description="File with the CA that signed the hub's certificate; without it the system's.",
         examples=["/etc/ssl/certs/company-ca.crt"],
     )
+    address: IPAddress | None = Field(
+        default=None,
+        description="IP address to connect to where the name service does not know the host yet; its name is verified.",
+        examples=["192.0.2.10"],
+    )
     user: UserName = Field(
         default="hubwright-check", description="A user of Hubwright's own, no admin.", examples=["hubwright-check"]
     )
@@ -239,6 +289,9 @@ class Hub(Part):
     server: Server = Field(description="CPU, memory and times of a user's server.")
     ingress: Ingress | None = Field(default=None, description="How the company's network reaches it.")
     release: Release = Field(description="Which chart is installed, and how.")
+    monitoring: Monitoring | None = Field(
+        default_factory=Monitoring, description="How Prometheus and Grafana find it; null for not at all."
+    )
     checks: Checks = Field(default_factory=Checks, description="How the result is checked.")
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -42,6 +43,14 @@ def _check_image(text: str) -> str:
     return text
 
 
+def _check_address(text: str) -> str:
+    try:
+        ip_address(text)
+    except ValueError:
+        raise ValueError("an IP address is like 192.0.2.10 or 2001:db8::10") from None
+    return text
+
+
 def split_image(reference: str) -> tuple[str, str, str | None, str | None]:
     """Registry, repository, tag and digest of a valid image reference."""
     match = _IMAGE.fullmatch(reference)
@@ -70,6 +79,18 @@ Quantity = Annotated[
 ]
 """An amount as Kubernetes writes it: 500m, 2, 512Mi, 10Gi."""
 
+_PREFIX = rf"({_LABEL}(\.{_LABEL})*/)"
+_NAME = r"[a-zA-Z0-9]([-_.a-zA-Z0-9]{0,61}[a-zA-Z0-9])?"
+
+LabelKey = Annotated[str, StringConstraints(pattern=rf"^{_PREFIX}?{_NAME}$", max_length=317)]
+"""The key of a Kubernetes label, with a prefix or without."""
+
+LabelValue = Annotated[str, StringConstraints(pattern=rf"^({_NAME})?$", max_length=63)]
+"""The value of a Kubernetes label."""
+
+ExtendedResource = Annotated[str, StringConstraints(pattern=rf"^{_PREFIX}{_NAME}$", max_length=317)]
+"""A resource that nodes advertise beside CPU and memory, like nvidia.com/gpu."""
+
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^(/[^/\x00]+)+$", max_length=1024)]
 """A path inside a container."""
 
@@ -88,6 +109,9 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^sha256:[a-f0-9]{64}$")]
 
 SemVer = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([-+][-+.a-zA-Z0-9]+)?$", max_length=128)]
 """A version by semver.org, in full: a range would let what runs change by itself."""
+
+IPAddress = Annotated[str, Field(max_length=45), AfterValidator(_check_address)]
+"""An IP address, of version 4 or 6."""
 
 Duration = Annotated[
     str,

@@ -21,10 +21,15 @@ SERVICES = IPv4Network("10.53.0.0/16")
 API_SERVICE_IP = str(SERVICES[1])
 DNS_SERVICE_IP = str(SERVICES[10])
 CLUSTER_DOMAIN = "cluster.local"
+HOSTS_DOMAIN = "example.internal"
+"""Every host in it is the Ingress controller, for whoever asks the name service of the sandbox."""
 
 API_PORT = 6443
 REGISTRY_PORT = 5000
 PREFECT_PORT = 4200
+HTTPS_PORT = 443
+HTTP_PORT = 80
+INGRESS_HEALTH_PORT = 8082
 HUB_PORT = 30080
 
 API = f"https://{NODE_IP}:{API_PORT}"

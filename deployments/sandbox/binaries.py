@@ -40,6 +40,11 @@ BINARIES = {
         Binary("helm", "helm.sh/helm/v4/cmd/helm", "-X helm.sh/helm/v4/internal/version.version=v4.3.1"),
         Binary("coredns", "github.com/coredns/coredns"),
         Binary("local-path-provisioner", "github.com/rancher/local-path-provisioner"),
+        Binary(
+            "traefik",
+            "github.com/traefik/traefik/v3/cmd/traefik",
+            "-X github.com/traefik/traefik/v3/pkg/version.Version=3.6.12",
+        ),
     )
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 from deployments.sandbox.addresses import (
     CLUSTER_DOMAIN,
     DNS_SERVICE_IP,
+    HOSTS_DOMAIN,
     NAME,
     NODE_IP,
     PODS,
@@ -171,7 +172,7 @@ def _kube_proxy(paths: Paths) -> dict[str, Any]:
 
 
 def _corefile(paths: Paths) -> str:
-    """Names of the cluster; any other does not exist, because the sandbox reaches no other."""
+    """Names of the cluster, and of hosts behind its Ingress; any other does not exist: the sandbox reaches no other."""
     return f"""\
 {CLUSTER_DOMAIN} in-addr.arpa {{
     bind {NODE_IP}
@@ -181,6 +182,17 @@ def _corefile(paths: Paths) -> str:
         kubeconfig "{paths.kubeconfig_of("coredns")}"
         pods insecure
         ttl 5
+    }}
+}}
+
+{HOSTS_DOMAIN} {{
+    bind {NODE_IP}
+    errors
+    template IN A {{
+        answer "{{{{ .Name }}}} 5 IN A {NODE_IP}"
+    }}
+    template IN AAAA {{
+        rcode NOERROR
     }}
 }}
 

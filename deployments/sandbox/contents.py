@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
@@ -17,13 +18,14 @@ from typing import Any
 import httpx
 from ruamel.yaml import YAML
 
+from config.profiles import load_profile
 from deployments.sandbox.addresses import DNS_SERVICE_IP, NODE_IP, REGISTRY, REGISTRY_URL
 from deployments.sandbox.parts import PROVISIONER, PROVISIONER_NAMESPACE, PROVISIONER_SCRIPTS
 from deployments.sandbox.paths import PRIVATE_FILE, PRIVATE_FOLDER, Paths
 from deployments.sandbox.probes import connect
 from tasks.core.errors import Transient
 from tasks.core.kubernetes import NOT_FOUND
-from tasks.core.objects import CONFIG_MAP, NAMESPACE, STORAGE_CLASS, Kind, WantedObject
+from tasks.core.objects import CONFIG_MAP, INGRESS_CLASS, NAMESPACE, SECRET, SERVICE, STORAGE_CLASS, Kind, WantedObject
 from tasks.core.process import run
 
 CHART = Path(__file__).parent / "chart"
@@ -32,9 +34,10 @@ PUSH_SECONDS = 300.0
 REQUEST_SECONDS = 10.0
 PASSWORD_BYTES = 18
 MANIFESTS = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
-SERVICE = Kind("v1", "Service", "services")
 ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 DNS = "kube-dns"
+INGRESS_CONTROLLER = "traefik.io/ingress-controller"
+"""By which Traefik knows the Ingress classes that are its own (documentation of Traefik 3.6, kubernetes-ingress)."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def pack_chart(folder: Path, name: str) -> bytes:
 def ensure_objects(paths: Paths) -> None:
     """The cluster has a default storage class and its DNS service. Writes nothing when it had."""
     cluster = connect(paths.kubeconfig)
-    for wanted in cluster_objects():
+    for wanted in (*cluster_objects(), *operations_objects(paths)):
         cluster.ensure(wanted)
 
 
@@ -143,6 +146,25 @@ def cluster_objects() -> tuple[WantedObject, ...]:
         WantedObject(SERVICE, DNS, "kube-system", _dns_service()),
         WantedObject(ENDPOINT_SLICE, DNS, "kube-system", _dns_endpoints()),
     )
+
+
+def operations_objects(paths: Paths) -> tuple[WantedObject, ...]:
+    """What a company's operations bring before a hub comes: an Ingress class, and a certificate for its host."""
+    hub = load_profile("iav-v1")
+    assert hub.ingress
+    namespace = hub.cluster.namespace
+    return (
+        WantedObject(INGRESS_CLASS, hub.ingress.ingress_class, None, {"spec": {"controller": INGRESS_CONTROLLER}}),
+        WantedObject(NAMESPACE, namespace, None),
+        tls_secret(paths, hub.ingress.tls_secret, namespace),
+    )
+
+
+def tls_secret(paths: Paths, name: str, namespace: str) -> WantedObject:
+    """A TLS Secret with the certificate of every host behind the Ingress."""
+    files = {"tls.crt": paths.certificate("ingress"), "tls.key": paths.key("ingress")}
+    data = {key: base64.b64encode(file.read_bytes()).decode() for key, file in files.items()}
+    return WantedObject(SECRET, name, namespace, {"type": "kubernetes.io/tls", "data": data})
 
 
 _DNS_PORTS = (("dns", "UDP"), ("dns-tcp", "TCP"))

@@ -10,6 +10,9 @@ from pathlib import Path
 from deployments.sandbox.addresses import (
     API,
     API_PORT,
+    HTTP_PORT,
+    HTTPS_PORT,
+    INGRESS_HEALTH_PORT,
     NAME,
     NODE_IP,
     PODS,
@@ -63,6 +66,7 @@ def all_parts(paths: Paths) -> tuple[Part, ...]:
         _kube_proxy(paths),
         _coredns(paths),
         _provisioner(paths),
+        _traefik(paths),
     )
 
 
@@ -235,3 +239,29 @@ def _provisioner(paths: Paths) -> Part:
     probe = log_probe(paths.log(name), "Starting provisioner controller", "Started provisioner controller")
     files = (kubeconfig, config, pod)
     return Part(name, argv, str(paths.volumes), probe, 60, (OBJECTS,), binary=name, files=files)
+
+
+def _traefik(paths: Paths) -> Part:
+    """The Ingress controller. It watches for Ingresses and their Secrets, so it needs no file of them."""
+    health = f"http://{NODE_IP}:{INGRESS_HEALTH_PORT}"
+    kubeconfig = paths.kubeconfig_of("traefik")
+    argv = (
+        "--global.checknewversion=false",
+        "--global.sendanonymoususage=false",
+        f"--entrypoints.web.address={NODE_IP}:{HTTP_PORT}",
+        "--entrypoints.web.http.redirections.entrypoint.to=websecure",
+        f"--entrypoints.websecure.address={NODE_IP}:{HTTPS_PORT}",
+        "--entrypoints.websecure.http.tls=true",
+        f"--entrypoints.health.address={NODE_IP}:{INGRESS_HEALTH_PORT}",
+        "--ping=true",
+        "--ping.entrypoint=health",
+        "--providers.kubernetesingress=true",
+        f"--providers.kubernetesingress.ingressendpoint.ip={NODE_IP}",
+    )
+    environment = {"KUBECONFIG": str(kubeconfig)}
+    probe = http_probe(f"{health}/ping")
+    address = f"https://{NODE_IP}:{HTTPS_PORT}"
+    return Part(
+        "traefik", argv, address, probe, 60, ("kube-apiserver",),
+        binary="traefik", files=(kubeconfig,), environment=environment,
+    )  # fmt: skip

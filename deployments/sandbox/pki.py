@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from deployments.sandbox.addresses import API, API_SERVICE_IP, CLUSTER_DOMAIN, NAME, NODE_IP
+from deployments.sandbox.addresses import API, API_SERVICE_IP, CLUSTER_DOMAIN, HOSTS_DOMAIN, NAME, NODE_IP
 from deployments.sandbox.paths import PRIVATE_FILE, Paths, write_if_changed
 
 CA_LIFETIME = timedelta(days=3650)
@@ -45,6 +45,7 @@ _API_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", f"ku
 SERVERS = (
     Identity("apiserver", "kube-apiserver", "", (NODE_IP, "127.0.0.1", API_SERVICE_IP), ("localhost", *_API_NAMES)),
     Identity("registry", "registry", "", (NODE_IP, "127.0.0.1"), ("localhost",)),
+    Identity("ingress", "ingress", "", (NODE_IP,), (f"*.{HOSTS_DOMAIN}",)),
     Identity("node", "node", "", (NODE_IP, "127.0.0.1"), ("localhost", NAME)),
 )
 USERS = (
@@ -55,6 +56,7 @@ USERS = (
     Identity("kube-proxy", "system:kube-proxy"),
     Identity("coredns", "coredns", ADMINS),
     Identity("local-path-provisioner", "local-path-provisioner", ADMINS),
+    Identity("traefik", "traefik", ADMINS),
 )
 OTHERS = (
     Identity("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ADMINS),

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from kubernetes import config
 
 from deployments.sandbox.addresses import NAME
 from tasks.core.errors import HubError
 from tasks.core.kubernetes import Kubernetes
-from tasks.core.objects import Kind
+from tasks.core.objects import NODE
 from tasks.core.process import run
 
 Probe = Callable[[], str]
@@ -21,7 +20,6 @@ Probe = Callable[[], str]
 USER_AGENT = "hubwright-sandbox"
 PROBE_SECONDS = 3.0
 POLL_SECONDS = 0.1
-NODE = Kind("v1", "Node", "nodes", namespaced=False)
 
 
 def http_probe(url: str, ca: Path | None = None) -> Probe:
@@ -86,6 +84,4 @@ def node_probe(kubeconfig: Path, *also: Probe) -> Probe:
 
 def connect(kubeconfig: Path) -> Kubernetes:
     """The sandbox's cluster, as its administrator."""
-    api = config.new_client_from_config(str(kubeconfig))
-    api.user_agent = USER_AGENT
-    return Kubernetes(api)
+    return Kubernetes.connect(kubeconfig=kubeconfig, user_agent=USER_AGENT)

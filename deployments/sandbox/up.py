@@ -34,7 +34,7 @@ from deployments.sandbox.supervisor import Program, Supervisor
 from tasks.core.errors import Permanent
 from tasks.core.wait import wait_until
 
-BINARIES = ("kubernetes", "coredns", "local-path-provisioner", "helm")
+BINARIES = ("kubernetes", "coredns", "local-path-provisioner", "helm", "traefik")
 """In the order in which they are needed; one at a time, because one Go build keeps every core busy."""
 
 

@@ -27,3 +27,7 @@ class Transient(HubError):
 
 class Permanent(HubError):
     """Stays until somebody changes something: tasks never try again."""
+
+
+class Conflict(Permanent):
+    """Somebody else changed the same thing meanwhile: look again before you change it."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 from kubernetes import client, config
 from urllib3.exceptions import HTTPError
 
 from tasks.core.change import Plan
-from tasks.core.errors import HubError, Permanent, Transient
-from tasks.core.objects import FIELD_MANAGER, Body, Kind, WantedObject, plan_object
+from tasks.core.errors import Conflict, HubError, Permanent, Transient
+from tasks.core.objects import ACCESS_REVIEW, FIELD_MANAGER, POD, Access, Body, Kind, WantedObject, plan_object
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
 APPLY = "application/apply-patch+yaml"
-BAD_REQUEST, NOT_FOUND, SERVER_ERROR = 400, 404, 500
+BAD_REQUEST, NOT_FOUND, CONFLICT, SERVER_ERROR = 400, 404, 409, 500
 TRANSIENT = (408, 429)
 REMEDIES = {
     400: "the object cannot become what the profile asks for: change the profile",
@@ -31,21 +33,32 @@ REMEDIES = {
 class Kubernetes:
     """One cluster: that of the kubeconfig (``KUBECONFIG``), or the one that this process runs in."""
 
-    def __init__(self, api: client.ApiClient) -> None:
+    def __init__(self, api: client.ApiClient, may_write: Callable[[], None] = lambda: None) -> None:
         self._api = api
+        self._may_write = may_write
 
     @classmethod
-    def connect(cls) -> Kubernetes:
-        """Raises Permanent when there is neither a kubeconfig nor a pod's service account."""
+    def connect(
+        cls,
+        *,
+        may_write: Callable[[], None] = lambda: None,
+        kubeconfig: Path | None = None,
+        user_agent: str = "hubwright",
+    ) -> Kubernetes:
+        """A client that asks ``may_write``, which raises when it may not, before each write.
+
+        Raises Permanent when there is neither a kubeconfig nor a pod's service account.
+        """
         configuration = client.Configuration()
         try:
-            config.load_config(client_configuration=configuration)
+            given = {"config_file": str(kubeconfig)} if kubeconfig else {}
+            config.load_config(client_configuration=configuration, **given)
         except config.ConfigException as error:
             remedy = "point KUBECONFIG to the cluster's kubeconfig, or run inside the cluster"
             raise Permanent("Kubernetes", "find the cluster", str(error), remedy) from error
         api = client.ApiClient(configuration)
-        api.user_agent = "hubwright"
-        return cls(api)
+        api.user_agent = user_agent
+        return cls(api, may_write)
 
     @property
     def host(self) -> str:
@@ -61,16 +74,49 @@ class Kubernetes:
         answer = self._call("GET", _path(kind, namespace), query=[("labelSelector", labels)] if labels else [])
         return tuple(answer["items"]) if answer else ()
 
-    def create(self, wanted: WantedObject) -> None:
-        """The object exists. Raises Permanent when it did before."""
+    def read_version(self) -> str:
+        """Version of the API server, as ``v1.34.4``."""
+        answer = self._call("GET", "/version")
+        return str((answer or {}).get("gitVersion", ""))
+
+    def read_log(self, pod: str, namespace: str, container: str, lines: int, *, previous: bool) -> str:
+        """The last lines of a container's log, or of the one that ran before it; "" where there is none."""
+        query = [("container", container), ("tailLines", str(lines)), ("previous", str(previous).lower())]
+        try:
+            return self._send("GET", f"{_path(POD, namespace, pod)}/log", query=query).decode(errors="replace")
+        except Permanent:
+            return ""  # the container has not run, or its log is gone
+
+    def knows(self, kind: Kind) -> bool:
+        """Whether the cluster has this kind of object."""
+        found = self._call("GET", _group(kind), missing_is_none=True) or {"resources": ()}
+        return any(resource["name"] == kind.plural for resource in found["resources"])
+
+    def allows(self, access: Access) -> bool:
+        """Whether this account may do something. Asks the API server, which keeps nothing of it."""
+        body = {"apiVersion": ACCESS_REVIEW.api_version, "kind": ACCESS_REVIEW.name, "spec": access.review}
+        answer = self._call("POST", _path(ACCESS_REVIEW, None), body=body)
+        return bool(answer and answer["status"]["allowed"])
+
+    def create(self, wanted: WantedObject) -> Body:
+        """The object exists; returns it. Raises Conflict when it did before."""
+        self._may_write()
         query = [("fieldManager", FIELD_MANAGER)]
-        self._call("POST", _path(wanted.kind, wanted.namespace), query=query, body=wanted.body)
+        return self._call("POST", _path(wanted.kind, wanted.namespace), query=query, body=wanted.body) or {}
+
+    def replace(self, wanted: WantedObject) -> Body:
+        """The object is exactly this one; returns it. Raises Conflict when its resourceVersion is not the newest."""
+        self._may_write()
+        path = _path(wanted.kind, wanted.namespace, wanted.name)
+        answer = self._call("PUT", path, query=[("fieldManager", FIELD_MANAGER)], body=wanted.body)
+        return answer or {}
 
     def apply(self, wanted: WantedObject) -> None:
         """The object has the wanted fields, and they are ours (server-side apply).
 
         Raises Permanent, with the other manager's name, when somebody else set one of them.
         """
+        self._may_write()
         path = _path(wanted.kind, wanted.namespace, wanted.name)
         self._call("PATCH", path, query=[("fieldManager", FIELD_MANAGER)], body=wanted.body)
 
@@ -97,6 +143,22 @@ class Kubernetes:
         body: Body | None = None,
         missing_is_none: bool = False,
     ) -> Body | None:
+        """An answer in JSON; None for an object that is not there, where that is an answer too."""
+        try:
+            text = self._send(method, path, query=query, body=body)
+        except _NotFound:
+            if missing_is_none:
+                return None
+            raise
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            remedy = "check what stands between here and the API server: that is not its answer"
+            raise Transient("Kubernetes", f"{method} {path}", "an answer that is not JSON", remedy) from error
+
+    def _send(
+        self, method: str, path: str, *, query: list[tuple[str, str]] | None = None, body: Body | None = None
+    ) -> bytes:
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = APPLY if method == "PATCH" else "application/json"
@@ -109,17 +171,22 @@ class Kubernetes:
             text = answer.read()
         except HTTPError as error:
             raise _unreachable(self.host, asked, error) from error
-        if answer.status == NOT_FOUND and missing_is_none:
-            return None
         if answer.status >= BAD_REQUEST:
             raise _as_hub_error(asked, answer.status, _message(text, str(answer.reason)))
-        return json.loads(text)
+        return text
+
+
+class _NotFound(Permanent):
+    """There is no such object, or no such kind."""
+
+
+def _group(kind: Kind) -> str:
+    return f"/apis/{kind.api_version}" if "/" in kind.api_version else f"/api/{kind.api_version}"
 
 
 def _path(kind: Kind, namespace: str | None, name: str = "") -> str:
-    group = f"/apis/{kind.api_version}" if "/" in kind.api_version else f"/api/{kind.api_version}"
     where = f"/namespaces/{namespace}" if kind.namespaced and namespace else ""
-    return f"{group}{where}/{kind.plural}" + (f"/{name}" if name else "")
+    return f"{_group(kind)}{where}/{kind.plural}" + (f"/{name}" if name else "")
 
 
 def _unreachable(host: str, asked: str, error: HTTPError) -> Transient:
@@ -133,7 +200,8 @@ def _as_hub_error(asked: str, status: int, said: str) -> HubError:
     answered = f"{status} {said}"
     if status in TRANSIENT or status >= SERVER_ERROR:
         return Transient("Kubernetes", asked, answered, "wait for the API server to recover, then run again")
-    return Permanent("Kubernetes", asked, answered, REMEDIES.get(status, "read the message, and the API server's log"))
+    kind: type[Permanent] = {NOT_FOUND: _NotFound, CONFLICT: Conflict}.get(status, Permanent)
+    return kind("Kubernetes", asked, answered, REMEDIES.get(status, "read the message, and the API server's log"))
 
 
 def _message(text: bytes, reason: str) -> str:

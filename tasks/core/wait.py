@@ -18,14 +18,16 @@ def wait_until(
     seconds: float,
     remedy: str,
     say: Callable[[str], None] = lambda _missing: None,
+    every: float = POLL_SECONDS,
 ) -> None:
     """``missing`` found nothing missing any more (it answers what is, or "" when nothing is).
 
     Raises Permanent with what was missing last when ``seconds`` passed before; ``say`` hears each answer.
+    It is asked again after ``every`` seconds.
     """
     deadline = time.monotonic() + seconds
     while reason := missing():
         say(reason)
         if time.monotonic() > deadline:
             raise Permanent(system, asked, f"not within {seconds:g} s: {reason}", remedy)
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)

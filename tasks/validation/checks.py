@@ -70,7 +70,7 @@ class Checks:
 
     def check_wrong_password(self) -> str:
         """The hub refuses a password that cannot be right."""
-        with closing(UserSession(self.hub.url, self.tester.user, self.hub.checks.ca)) as stranger:
+        with closing(UserSession(self.tester.address, self.tester.user)) as stranger:
             if stranger.sign_in(SecretStr(secrets.token_hex(16))):
                 remedy = "look at the hub's authenticator: it lets everybody in"
                 raise Permanent("hub", "sign in with a wrong password", "it was accepted", remedy)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import time
 import uuid
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
+from tasks.core.address import Address
 from tasks.core.errors import Permanent, Transient
 from tasks.core.wait import wait_until
 
@@ -31,11 +31,11 @@ Json = dict[str, Any]
 class UserSession:
     """One user at one hub, from an empty cookie jar on."""
 
-    def __init__(self, url: str, user: str, ca: str | None, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, address: Address, user: str, transport: httpx.BaseTransport | None = None) -> None:
         self.user = user
-        self._tls = ssl.create_default_context(cafile=ca)
-        self._base = url.rstrip("/")
-        self._http = httpx.Client(verify=self._tls, timeout=REQUEST_SECONDS, follow_redirects=True, transport=transport)
+        self.address = address
+        self._base = address.url
+        self._http = address.open_client(REQUEST_SECONDS, transport)
 
     def close(self) -> None:
         """Its connections are closed; use it with contextlib.closing."""
@@ -143,11 +143,12 @@ class UserSession:
             with connect(
                 "ws" + url.removeprefix("http") + f"?session_id={session}",
                 additional_headers={"Cookie": cookies},
-                ssl=self._tls if url.startswith("https") else None,
+                ssl=self.address.tls() if url.startswith("https") else None,
+                sock=self.address.open_socket(REQUEST_SECONDS),
                 open_timeout=REQUEST_SECONDS,
                 max_size=None,
-            ) as socket:
-                return _run_in_kernel(socket, session, self.user, code)
+            ) as channels:
+                return _run_in_kernel(channels, session, self.user, code)
         except (OSError, WebSocketException) as error:
             remedy = "check that everything between here and the hub lets websockets through"
             raise Transient("hub", f"open {path}", str(error) or type(error).__name__, remedy) from error
@@ -176,7 +177,7 @@ class UserSession:
         raise Permanent("hub", asked, f"{answer.status_code} {answer.reason_phrase}", remedy)
 
 
-def _run_in_kernel(socket: Connection, session: str, user: str, code: str) -> str:
+def _run_in_kernel(channels: Connection, session: str, user: str, code: str) -> str:
     """Send one ``execute_request`` and gather what it prints until its reply and the kernel's idle are there."""
     header = {
         "msg_id": uuid.uuid4().hex, "session": session, "username": user,
@@ -184,12 +185,12 @@ def _run_in_kernel(socket: Connection, session: str, user: str, code: str) -> st
     }  # fmt: skip
     content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False, "stop_on_error": True}
     request = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
-    socket.send(json.dumps(request))
+    channels.send(json.dumps(request))
     printed: list[str] = []
     awaited = {"reply", "idle"}
     deadline = time.monotonic() + KERNEL_SECONDS
     while awaited:
-        message = _receive(socket, deadline)
+        message = _receive(channels, deadline)
         if message.get("parent_header", {}).get("msg_id") != header["msg_id"]:
             continue
         kind, content = message["msg_type"], cast("Json", message["content"])
@@ -203,9 +204,9 @@ def _run_in_kernel(socket: Connection, session: str, user: str, code: str) -> st
     return "".join(printed)
 
 
-def _receive(socket: Connection, deadline: float) -> Json:
+def _receive(channels: Connection, deadline: float) -> Json:
     try:
-        return json.loads(socket.recv(timeout=max(deadline - time.monotonic(), 0)))
+        return json.loads(channels.recv(timeout=max(deadline - time.monotonic(), 0)))
     except TimeoutError as error:
         remedy = "look at the server's log; a kernel that does not start or answer says why there"
         raise Permanent("kernel", "run code", f"no reply within {KERNEL_SECONDS} s", remedy) from error

@@ -9,6 +9,7 @@ from prefect.logging import get_run_logger
 
 from config.images import PinnedImage
 from config.spec import Hub
+from tasks.core.address import Address
 from tasks.core.errors import HubError, Permanent
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.records import CheckResult
@@ -26,8 +27,9 @@ def check_hub(hub: Hub, image: PinnedImage) -> tuple[CheckResult, ...]:
     admin_password = read_secret(hub.identity.admin_password or hub.identity.password, kubernetes)
     admins = hub.identity.admins
     with ExitStack() as stack:
-        tester = stack.enter_context(closing(UserSession(hub.url, hub.checks.user, hub.checks.ca)))
-        admin = stack.enter_context(closing(UserSession(hub.url, admins[0], hub.checks.ca))) if admins else None
+        address = Address.of(hub)
+        tester = stack.enter_context(closing(UserSession(address, hub.checks.user)))
+        admin = stack.enter_context(closing(UserSession(address, admins[0]))) if admins else None
         say = get_run_logger().info
         return _run(Checks(hub, image, kubernetes, tester, admin, password, admin_password, say))
 

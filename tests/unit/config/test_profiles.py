@@ -50,15 +50,13 @@ def test_sandbox_differs_from_iav_v1_by_addresses_only() -> None:
         "image.reference",
         "identity.password.env",
         "identity.password.file",
-        "ingress.host",
-        "ingress.ingress_class",
-        "ingress.tls_secret",
         "release.chart.repository",
         "release.chart.ca",
         "release.images.hub",
         "release.images.proxy",
         "release.node_port",
-        "checks.url",
+        "checks.ca",
+        "checks.address",
     }
 
 

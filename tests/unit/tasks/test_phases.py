@@ -17,6 +17,7 @@ from config.spec import Chart, Hub
 from flows import __main__ as command
 from flows.deploy import DeployResult
 from tasks.cluster.plan import HubSecrets, plan_claim, wanted_objects
+from tasks.core.address import Address
 from tasks.core.change import Action, Change, Plan
 from tasks.core.errors import HubError, Permanent, Transient
 from tasks.core.objects import CLAIM, SECRET, WantedObject
@@ -370,7 +371,7 @@ def _session(routes: dict[str, httpx.Response]) -> tuple[UserSession, list[httpx
         seen.append(request)
         return routes[f"{request.method} {request.url.path}"]
 
-    return UserSession("http://hub.test", "bob", None, httpx.MockTransport(handle)), seen
+    return UserSession(Address("http://hub.test"), "bob", httpx.MockTransport(handle)), seen
 
 
 def _cookie(path: str, value: str) -> list[tuple[str, str]]:
@@ -475,4 +476,4 @@ def test_json_is_all_that_standard_output_gets(
 def test_a_hubs_address_is_that_of_its_ingress_unless_the_checks_have_another() -> None:
     hub: Hub = load_profile("iav-v1")
     assert hub.url == "https://jupyterhub-test.example.internal"
-    assert load_profile("sandbox").url == "http://10.51.0.2:30080"
+    assert load_profile("sandbox").url == hub.url

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from tasks.core.address import Address
 from tasks.core.errors import Permanent, Transient
 from tasks.validation import client as module
 from tasks.validation.client import UserSession
@@ -30,7 +31,7 @@ class _Hub:
 
 
 def _session(hub: _Hub) -> UserSession:
-    return UserSession("http://hub.test", "bob", None, httpx.MockTransport(hub))
+    return UserSession(Address("http://hub.test"), "bob", httpx.MockTransport(hub))
 
 
 @pytest.mark.parametrize(
