@@ -1,24 +1,42 @@
-"""Deploy a hub: cluster, release, validation, record; and back to the last healthy release when that fails."""
+"""Deploy a hub: each phase in its order, checks, record; and back to the last healthy release when that fails."""
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from prefect import flow
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 from pydantic import BaseModel, ConfigDict, Field
 
 from config.images import PinnedImages
 from config.profiles import load_profile, profile_names
 from config.spec import Hub
-from tasks.cluster.phase import ensure_cluster, plan_cluster
-from tasks.cluster.plan import PASSWORDS_SECRET
-from tasks.core.artifacts import show_checks, show_link, show_plan
+from tasks.cluster.phase import check_cluster, ensure_cluster, ensure_namespace, plan_cluster
+from tasks.core.artifacts import show_checks, show_link, show_plan, show_problems
 from tasks.core.change import Plan
 from tasks.core.errors import HubError
+from tasks.core.fence import Claim, Fence, FenceLost, hold_fence
+from tasks.core.kubernetes import Kubernetes
+from tasks.core.problems import Gathering, require_ready
 from tasks.core.records import CheckResult, ReleaseRecord
 from tasks.registry.phase import pin_images
-from tasks.release.phase import ensure_release, plan_release, record_release, restore_release
+from tasks.release.phase import (
+    check_release,
+    ensure_release,
+    fetch_chart,
+    plan_release,
+    record_release,
+    restore_release,
+    want_release,
+)
+from tasks.release.plan import WantedRelease
+from tasks.release.plan import permissions as release_permissions
 from tasks.validation.phase import check_hub, require_passed
 
 Profile = Annotated[
@@ -48,29 +66,66 @@ def deploy(profile: Profile, plan_only: PlanOnly = False) -> DeployResult:
     When a step fails, the newest healthy release serves again and the run ends Failed.
     """
     hub = load_profile(profile)
-    images = pin_images(hub)
-    plan = make_plan(hub, images)
-    if plan_only:
-        return DeployResult(plan=plan)
-    try:
-        ensure_cluster(hub)
-        release = ensure_release(hub, images, PASSWORDS_SECRET)
-        checks = check_hub(hub, images.notebook)
-        record = record_release(hub, images.notebook, release, checks)
-        show_checks(hub.name, checks)
-        require_passed(checks)
-    except HubError as error:
-        get_run_logger().error("%s", error)
-        restore_release(hub)
-        raise
+    with TemporaryDirectory(prefix="hubwright-") as folder:
+        images, release = prepare(hub, Path(folder))
+        plan = make_plan(hub, release)
+        if plan_only:
+            return DeployResult(plan=plan)
+        ensure_namespace(hub)
+        with fence_of(hub) as fence:
+            record = carry_out(hub, images, release, fence)
     show_link(hub.name, hub.url)
     return DeployResult(plan=plan, record=record)
 
 
-def make_plan(hub: Hub, images: PinnedImages) -> Plan:
+def prepare(hub: Hub, folder: Path) -> tuple[PinnedImages, WantedRelease]:
+    """What is to run is known, and the cluster has what that needs; else NotReady with everything that is missing."""
+    gathering = Gathering()
+    gathering.add(gathering.attempt(check_cluster, hub, release_permissions(hub)) or ())
+    images = gathering.attempt(pin_images, hub)
+    chart = gathering.attempt(fetch_chart, hub, folder)
+    gathering.add(gathering.attempt(check_release, hub, chart) or ())
+    release = gathering.attempt(want_release, hub, images, chart) if images and chart else None
+    for problem in gathering.problems:
+        get_run_logger().warning("%s", problem)
+    show_problems(hub.name, gathering.problems)
+    require_ready(hub.name, gathering.problems)
+    assert images
+    assert release
+    return images, release
+
+
+def make_plan(hub: Hub, release: WantedRelease) -> Plan:
     """Everything that a deploy would change, shown before anything is touched."""
-    plan = plan_cluster(hub) + plan_release(hub, images, PASSWORDS_SECRET)
+    plan = plan_cluster(hub) + plan_release(hub, release)
     show_plan(hub.name, plan)
     for change in plan:
         get_run_logger().info("plan: %s", change)
     return plan
+
+
+def carry_out(hub: Hub, images: PinnedImages, release: WantedRelease, fence: Fence) -> ReleaseRecord:
+    """Each phase in its order, and back to the newest healthy release when one fails."""
+    try:
+        ensure_cluster(hub, fence)
+        deployed = ensure_release(hub, release, fence)
+        checks = check_hub(hub, images.notebook)
+        record = record_release(hub, images.notebook, deployed, checks, fence)
+        show_checks(hub.name, checks)
+        require_passed(checks)
+    except FenceLost:
+        raise  # whoever has the fence now decides what serves
+    except HubError as error:
+        get_run_logger().error("%s", error)
+        restore_release(hub, fence)
+        raise
+    return record
+
+
+@contextmanager
+def fence_of(hub: Hub) -> Generator[Fence]:
+    """No other run changes the hub, whoever started it, and wherever it runs."""
+    holder = f"{flow_run.name} ({flow_run.id}) on {socket.gethostname()}"
+    claim = Claim(hub.cluster.namespace, f"{hub.release.name}-hubwright", holder)
+    with hold_fence(Kubernetes.connect(), claim, get_run_logger().info) as fence:
+        yield fence

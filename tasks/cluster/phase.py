@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
 
 from prefect.logging import get_run_logger
 from pydantic import SecretStr
 
 from config.spec import Hub
-from tasks.cluster.plan import KEYS_SECRET, HubSecrets, plan_claim, wanted_objects
+from tasks.cluster.plan import HubSecrets, permissions, plan_claim, wanted_namespace, wanted_objects
+from tasks.cluster.preflight import cluster_problems
+from tasks.cluster.state import SeenCluster
+from tasks.core.access import access_problems
 from tasks.core.change import Plan
+from tasks.core.errors import Permanent
+from tasks.core.fence import Fence
 from tasks.core.kubernetes import Kubernetes
-from tasks.core.objects import CLAIM, SECRET, STORAGE_CLASS, WantedObject
+from tasks.core.names import KEYS_SECRET, METRICS_SERVICE, ROUTES_SERVICE, token_key
+from tasks.core.objects import (
+    CLAIM,
+    INGRESS_CLASS,
+    LIMIT_RANGE,
+    NAMESPACE,
+    NODE,
+    QUOTA,
+    SECRET,
+    STORAGE_CLASS,
+    Access,
+    Body,
+    Kind,
+    WantedObject,
+)
+from tasks.core.problems import Problem
 from tasks.core.secrets import read_secret
 from tasks.core.task import hub_task
 
@@ -21,23 +45,45 @@ KEYS = (
     "hub.config.ConfigurableHTTPProxy.auth_token",
     "hub.config.JupyterHub.cookie_secret",
     "hub.config.CryptKeeper.keys",
+    token_key(ROUTES_SERVICE),
+    token_key(METRICS_SERVICE),
 )
+READERS = 8
+"""Objects are read so many at a time."""
+
+
+@hub_task(name="check cluster", description="Looks for what the hub needs of the cluster and does not have.")
+def check_cluster(hub: Hub, others: Sequence[Access]) -> tuple[Problem, ...]:
+    """What stands in the way, permissions for this and ``others`` among it. Reads only."""
+    kubernetes = Kubernetes.connect()
+    # The first question, so that one clear error says that nobody answers.
+    namespace = kubernetes.read(NAMESPACE, hub.cluster.namespace, None)
+    needed = (*permissions(hub), *others, *(() if namespace else (Access("create", NAMESPACE, None),)))
+    with ThreadPoolExecutor(READERS) as pool:
+        denied = pool.submit(kubernetes.list_denied, needed, hub.cluster.namespace)
+        found = cluster_problems(hub, _see(hub, kubernetes, pool), datetime.now(UTC))
+        return (*access_problems(denied.result()), *found)
 
 
 @hub_task(name="plan cluster", description="Compares the objects that the hub needs with those that are there.")
 def plan_cluster(hub: Hub) -> Plan:
     """What ``ensure_cluster`` would change. Reads only."""
     kubernetes = Kubernetes.connect()
-    plan = Plan()
-    for wanted in wanted_objects(hub, _read_secrets(hub, kubernetes)):
-        plan += _plan_one(kubernetes, wanted)
-    return plan
+    wanted = (wanted_namespace(hub), *wanted_objects(hub, _read_secrets(hub, kubernetes)))
+    with ThreadPoolExecutor(READERS) as pool:
+        return sum(pool.map(partial(_plan_one, kubernetes), wanted), Plan())
+
+
+@hub_task(name="ensure namespace", description="Makes the hub's namespace, in which the fence is.")
+def ensure_namespace(hub: Hub) -> Plan:
+    """The namespace is there; returns what changed."""
+    return Kubernetes.connect().ensure(wanted_namespace(hub))
 
 
 @hub_task(name="ensure cluster", description="Makes or changes the objects that the hub needs.")
-def ensure_cluster(hub: Hub) -> Plan:
+def ensure_cluster(hub: Hub, fence: Fence) -> Plan:
     """The objects that the hub needs are as the spec says; returns what changed."""
-    kubernetes = Kubernetes.connect()
+    kubernetes = Kubernetes.connect(may_write=fence.check)
     done = Plan()
     for wanted in wanted_objects(hub, _read_secrets(hub, kubernetes)):
         if not _plan_one(kubernetes, wanted).empty:
@@ -46,12 +92,42 @@ def ensure_cluster(hub: Hub) -> Plan:
     return done
 
 
+def _see(hub: Hub, kubernetes: Kubernetes, pool: ThreadPoolExecutor) -> SeenCluster:
+    namespace = hub.cluster.namespace
+    classes, ingress_classes, nodes = (
+        pool.submit(_list_if_allowed, kubernetes, kind) for kind in (STORAGE_CLASS, INGRESS_CLASS, NODE)
+    )
+    claims, quotas, limits = (pool.submit(kubernetes.list, kind, namespace) for kind in (CLAIM, QUOTA, LIMIT_RANGE))
+    tls = pool.submit(kubernetes.read, SECRET, hub.ingress.tls_secret, namespace) if hub.ingress else None
+    return SeenCluster(
+        storage_classes=classes.result(),
+        ingress_classes=ingress_classes.result(),
+        nodes=nodes.result(),
+        claims=claims.result(),
+        quotas=quotas.result(),
+        limit_ranges=limits.result(),
+        tls_secret=tls.result() if tls else None,
+    )
+
+
+def _list_if_allowed(kubernetes: Kubernetes, kind: Kind) -> Sequence[Body] | None:
+    """Many companies let nobody look beyond a namespace; that keeps us from checking, not from deploying."""
+    try:
+        return kubernetes.list(kind, None)
+    except Permanent:
+        return None
+
+
 def _plan_one(kubernetes: Kubernetes, wanted: WantedObject) -> Plan:
     if wanted.kind != CLAIM:
         return kubernetes.plan(wanted)
     seen = kubernetes.read(wanted.kind, wanted.name, wanted.namespace)
-    storage_class = kubernetes.read(STORAGE_CLASS, wanted.fields["spec"]["storageClassName"], None) or {}
-    return plan_claim(wanted, seen, growable=bool(storage_class.get("allowVolumeExpansion")))
+    return plan_claim(wanted, seen, growable=lambda: _grows(kubernetes, wanted))
+
+
+def _grows(kubernetes: Kubernetes, claim: WantedObject) -> bool:
+    storage_class = kubernetes.read(STORAGE_CLASS, claim.fields["spec"]["storageClassName"], None) or {}
+    return bool(storage_class.get("allowVolumeExpansion"))
 
 
 def _read_secrets(hub: Hub, kubernetes: Kubernetes) -> HubSecrets:

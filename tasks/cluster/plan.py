@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -13,37 +13,41 @@ from pydantic import SecretStr
 from config.spec import Hub, SharedStorage
 from tasks.core.change import Action, Change, Plan
 from tasks.core.errors import Permanent
+from tasks.core.names import CHART_SECRET, KEYS_SECRET, PASSWORDS_SECRET
 from tasks.core.objects import (
     CLAIM,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    EVENT,
+    INGRESS,
+    LEASE,
+    LIMIT_RANGE,
     NAMESPACE,
+    POD,
+    QUOTA,
     ROLE,
     ROLE_BINDING,
     SECRET,
+    SERVICE,
     SERVICE_ACCOUNT,
+    Access,
     Body,
     WantedObject,
     plan_object,
 )
 
-PASSWORDS_SECRET = "hubwright-passwords"
-KEYS_SECRET = "hubwright-keys"
-CHART_SECRET = "hub"
-"""The Secret in which the chart (4.4.0, templates/hub/secret.yaml) keeps what it draws at random."""
-
+EVERY_VERB = ("create", "delete", "get", "list", "patch", "update", "watch")
+HANDED_OUT = (CONFIG_MAP, CLAIM, POD, SECRET, SERVICE, INGRESS)
 HUB_RULES = (
     # What KubeSpawner 7.1 does to a user's pod, volume, service and secret ...
     {
         "apiGroups": [""],
         "resources": ["configmaps", "persistentvolumeclaims", "pods", "secrets", "services"],
-        "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
+        "verbs": [*EVERY_VERB],
     },
     # ... and the progress that it shows while a server starts.
     {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "list", "watch"]},
-    {
-        "apiGroups": ["networking.k8s.io"],
-        "resources": ["ingresses"],
-        "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
-    },
+    {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": [*EVERY_VERB]},
 )
 
 
@@ -55,18 +59,22 @@ class HubSecrets:
     keys: Mapping[str, SecretStr]
 
 
+def wanted_namespace(hub: Hub) -> WantedObject:
+    """Where everything is."""
+    return WantedObject(NAMESPACE, hub.cluster.namespace, None)
+
+
 def wanted_objects(hub: Hub, secrets: HubSecrets) -> tuple[WantedObject, ...]:
-    """Everything that must exist before the chart is installed, in the order in which it is made."""
+    """What must be in the namespace before the chart is installed, in the order in which it is made."""
     namespace, account = hub.cluster.namespace, hub.cluster.service_account
     subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account}
     objects = [
-        WantedObject(NAMESPACE, namespace, None),
         WantedObject(SERVICE_ACCOUNT, account, namespace),
         WantedObject(ROLE, account, namespace, {"rules": [dict(rule) for rule in HUB_RULES]}),
         WantedObject(ROLE_BINDING, account, namespace, {"roleRef": role, "subjects": [subject]}),
         WantedObject(SECRET, PASSWORDS_SECRET, namespace, _secret_fields(secrets.passwords)),
-        WantedObject(SECRET, KEYS_SECRET, namespace, _secret_fields(secrets.keys), once=True),
+        WantedObject(SECRET, KEYS_SECRET, namespace, _secret_fields(secrets.keys)),
         _chart_secret(hub, secrets.keys),
     ]
     if hub.storage.shared:
@@ -74,8 +82,24 @@ def wanted_objects(hub: Hub, secrets: HubSecrets) -> tuple[WantedObject, ...]:
     return tuple(objects)
 
 
-def plan_claim(wanted: WantedObject, seen: Body | None, growable: bool) -> Plan:
-    """What applying a claim changes: making it, or growing it where its class allows.
+def permissions(hub: Hub) -> tuple[Access, ...]:
+    """Everything that the account needs for this phase, the fence and the records.
+
+    Who makes a Role must have every right in it (Kubernetes' documentation, RBAC: privilege escalation prevention).
+    """
+    namespace = hub.cluster.namespace
+    ours = (SERVICE_ACCOUNT, ROLE, ROLE_BINDING, SECRET, CLAIM, CONFIG_MAP)
+    return (
+        Access("get", NAMESPACE, namespace),
+        *(Access(verb, kind, namespace) for kind in ours for verb in ("create", "get", "patch")),
+        *(Access(verb, LEASE, namespace) for verb in ("create", "get", "update")),
+        *(Access("list", kind, namespace) for kind in (CLAIM, CONFIG_MAP, DEPLOYMENT, EVENT, LIMIT_RANGE, POD, QUOTA)),
+        *(Access(verb, kind, namespace) for kind in HANDED_OUT for verb in EVERY_VERB),
+    )
+
+
+def plan_claim(wanted: WantedObject, seen: Body | None, growable: Callable[[], bool]) -> Plan:
+    """What applying a claim changes: making it, or growing it where its class allows (asked only then).
 
     Raises Permanent for everything else, since it could only be had by deleting the volume.
     """
@@ -90,7 +114,7 @@ def plan_claim(wanted: WantedObject, seen: Body | None, growable: bool) -> Plan:
     before, after = _size(have), _size(want)
     if after < before:
         changed.append("it would have to shrink")
-    elif after > before and not growable:
+    elif after > before and not growable():
         changed.append(f"it would have to grow, which StorageClass {have.get('storageClassName')} does not allow")
     if changed:
         remedy = "correct storage in the profile; Hubwright never makes a volume anew, since its files would be lost"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from prefect.artifacts import create_link_artifact, create_table_artifact
 
 from tasks.core.change import Plan
+from tasks.core.problems import Problem
 from tasks.core.records import CheckResult
 
 
@@ -15,6 +16,13 @@ def show_plan(hub: str, plan: Plan) -> None:
     rows = [{"action": c.action.value, "what": c.what, "before": c.before, "after": c.after} for c in plan]
     nothing = [{"action": "none", "what": "everything is as it should be", "before": "", "after": ""}]
     create_table_artifact(rows or nothing, key=f"plan-{hub}", description=f"What changes at {hub}.")
+
+
+def show_problems(hub: str, problems: Sequence[Problem]) -> None:
+    """What stands in the way is a table in the UI; nothing is shown when there is nothing."""
+    rows = [{"what": p.what, "found": p.found, "what to do": p.remedy, "stops a deploy": p.fatal} for p in problems]
+    if rows:
+        create_table_artifact(rows, key=f"problems-{hub}", description=f"What {hub} needs and does not have.")
 
 
 def show_checks(hub: str, checks: Sequence[CheckResult]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from tasks.core.change import Action, Change, Plan
+from tasks.core.differences import MISSING, differences
 
 FIELD_MANAGER = "hubwright"
 
@@ -42,6 +43,7 @@ EVENT = Kind("v1", "Event", "events")
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
 QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 LIMIT_RANGE = Kind("v1", "LimitRange", "limitranges")
+REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 INGRESS = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
 INGRESS_CLASS = Kind("networking.k8s.io/v1", "IngressClass", "ingressclasses", namespaced=False)
@@ -50,6 +52,7 @@ DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudge
 STORAGE_CLASS = Kind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 ACCESS_REVIEW = Kind("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False)
+RULES_REVIEW = Kind("authorization.k8s.io/v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", namespaced=False)
 
 
 @dataclass(frozen=True)
@@ -60,16 +63,15 @@ class Access:
     kind: Kind
     namespace: str | None
 
-    def __str__(self) -> str:
-        where = f" in namespace {self.namespace}" if self.namespace else ""
-        group = f" ({self.kind.group})" if self.kind.group else ""
-        return f"{self.verb} {self.kind.plural}{group}{where}"
+    @property
+    def resource(self) -> str:
+        """The kind as Roles name it."""
+        return f"{self.kind.plural}.{self.kind.group}" if self.kind.group else self.kind.plural
 
     @property
-    def review(self) -> Body:
-        """The spec of a SelfSubjectAccessReview (authorization.k8s.io/v1)."""
-        attributes = {"verb": self.verb, "group": self.kind.group, "resource": self.kind.plural}
-        return {"resourceAttributes": attributes | ({"namespace": self.namespace} if self.namespace else {})}
+    def where(self) -> str:
+        """The namespace, in words."""
+        return f"in namespace {self.namespace}" if self.namespace else "in the whole cluster"
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def plan_object(wanted: WantedObject, seen: Body | None) -> Plan:
         return Plan((_change(wanted, Action.CREATE, "", ""),))
     if wanted.once:
         return Plan()
-    changes = list(_differences(wanted, "", wanted.fields, seen))
+    changes = list(_differences(wanted, seen))
     changes += [
         _change(wanted, Action.DELETE, path, "") for path in sorted(_owned_paths(seen) - _paths(wanted.body, ""))
     ]
@@ -123,20 +125,11 @@ def _change(wanted: WantedObject, action: Action, path: str, value: object) -> C
     return Change.of(action, what, value, "")
 
 
-def _differences(wanted: WantedObject, path: str, want: Any, have: Any) -> Sequence[Change]:
-    """Changes for the leaves of ``want`` that ``have`` lacks or holds otherwise."""
-    if isinstance(want, Mapping) and isinstance(have, Mapping):
-        found: list[Change] = []
-        for key, inner in cast("Body", want).items():
-            found += _differences(wanted, f"{path}.{key}".lstrip("."), inner, cast("Body", have).get(key))
-        return found
-    if want == have:
-        return []
-    action = Action.CREATE if have is None else Action.UPDATE
-    what = f"{wanted.title} {path}"
-    if wanted.kind == SECRET:
-        return [Change.hidden(action, what)]
-    return [Change.of(action, what, "" if have is None else have, want)]
+def _differences(wanted: WantedObject, seen: Body) -> Iterator[Change]:
+    for path, have, want in differences(wanted.fields, seen):
+        action = Action.CREATE if have is MISSING else Action.UPDATE
+        what = f"{wanted.title} {path}"
+        yield Change.hidden(action, what) if wanted.kind == SECRET else Change.of(action, what, have or "", want)
 
 
 def _owned_paths(seen: Body) -> set[str]:

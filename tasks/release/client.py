@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+import tarfile
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML, YAMLError
+
 from config.spec import Chart
 from tasks.core.errors import HubError, Permanent, Transient
+from tasks.core.objects import Body
 from tasks.core.process import Output, run
-from tasks.release.state import Revision
+from tasks.release.state import ChartArchive, Revision
 from tasks.release.values import Values
 
 QUERY_SECONDS = 60
@@ -23,20 +26,15 @@ OLDEST: tuple[int, int] = (3, 14)
 _UNREACHABLE = ("connection refused", "i/o timeout", "no such host", "TLS handshake timeout", "EOF", "is unreachable")
 
 
-@dataclass(frozen=True)
-class ChartArchive:
-    """A chart on disk, its name with version, and its digest."""
-
-    path: Path
-    title: str
-    digest: str
-
-
 class Helm:
-    """Helm in one namespace of the cluster that the kubeconfig names."""
+    """Helm in one namespace of the cluster that the kubeconfig names.
 
-    def __init__(self, namespace: str) -> None:
+    ``may_write`` is asked before each write and, about once a second, while it goes on; what it raises ends Helm.
+    """
+
+    def __init__(self, namespace: str, may_write: Callable[[], None] = lambda: None) -> None:
         self._namespace = namespace
+        self._may_write = may_write
 
     def read_version(self) -> tuple[int, int]:
         """Major and minor version. Raises Permanent when Helm is missing or older than 3.14."""
@@ -56,7 +54,9 @@ class Helm:
         path = Path(chart.path) if chart.path else self._pull(chart, folder)
         if not path.exists():
             raise Permanent("chart", f"read {path}", "there is nothing", "correct release.chart.path in the profile")
-        found = ChartArchive(path, f"{chart.name}-{chart.version}", _digest(path))
+        about = _about(path)
+        title = f"{about.get('name', chart.name)}-{about.get('version', chart.version)}"
+        found = ChartArchive(path, title, _digest(path), about.get("kubeVersion", ""))
         if chart.digest and chart.digest != found.digest:
             remedy = "find out who changed the archive; when it is right, put its digest into release.chart.digest"
             raise Permanent("chart", f"check {found.title}", f"its digest is {found.digest}", remedy)
@@ -64,22 +64,21 @@ class Helm:
 
     def list_revisions(self, release: str) -> tuple[Revision, ...]:
         """The release's history, oldest first; empty when there is no such release."""
-        try:
-            output = self._run("history", release, "--max", str(HISTORY_MAX), "--output", "json")
-        except HubError as error:
-            if "release: not found" in error.answered:
-                return ()
-            raise
+        said = self._ask("history", release, "--max", str(HISTORY_MAX), "--output", "json")
         return tuple(
             Revision(line["revision"], line["status"], line["chart"], line["description"])
-            for line in sorted(json.loads(output.stdout), key=lambda line: line["revision"])
+            for line in sorted(json.loads(said or "[]"), key=lambda line: line["revision"])
         )
 
-    def read_values(self, release: str, revision: int) -> Values:
-        """The values that a revision was given, without the chart's own defaults."""
-        output = self._run("get", "values", release, "--revision", str(revision), "--output", "json")
-        values: Any = json.loads(output.stdout)
+    def read_values(self, release: str) -> Values:
+        """The values that the newest revision was given, without the chart's own defaults; none without a release."""
+        values: Any = json.loads(self._ask("get", "values", release, "--output", "json") or "{}")
         return values or {}
+
+    def read_objects(self, release: str) -> tuple[Body, ...]:
+        """The objects that the newest revision was rendered to, Secrets among them; none without a release."""
+        documents: Iterable[Body | None] = YAML(typ="safe").load_all(self._ask("get", "manifest", release))
+        return tuple(document for document in documents if document)
 
     def upgrade(
         self,
@@ -92,7 +91,7 @@ class Helm:
     ) -> None:
         """The release runs this chart with these values, and its pods are ready. ``timeout`` is in seconds."""
         # The values go in by standard input: they need no file, and stand in no process list.
-        self._run(
+        self._write(
             "upgrade", release, str(chart), "--install", "--values", "-", "--history-max", str(HISTORY_MAX),
             *self._wait(timeout), *self._take_back_fields(),
             stdin=json.dumps(values), timeout=timeout + QUERY_SECONDS, on_line=_without_notes(on_line), on_tick=on_tick,
@@ -103,7 +102,7 @@ class Helm:
 
         The number is always named: without one, Helm takes the last revision minus one, whatever its state.
         """
-        self._run(
+        self._write(
             "rollback", release, str(revision), "--history-max", str(HISTORY_MAX),
             *self._wait(timeout), *self._take_back_fields(),
             timeout=timeout + QUERY_SECONDS, on_line=on_line,
@@ -115,7 +114,7 @@ class Helm:
         Only a rollback ends that state (Helm 4.3.1, tried). Waits for no pod, since an upgrade follows and
         what ``revision`` runs need not be able to start.
         """
-        self._run("rollback", release, str(revision), "--history-max", str(HISTORY_MAX), *self._take_back_fields())
+        self._write("rollback", release, str(revision), "--history-max", str(HISTORY_MAX), *self._take_back_fields())
 
     def _wait(self, timeout: float) -> list[str]:
         return ["--wait", "--timeout", f"{timeout:.0f}s"]
@@ -136,6 +135,30 @@ class Helm:
             source = [chart.name, "--repo", chart.repository]
         self._run("pull", *source, "--version", chart.version, "--destination", str(folder), *trust)
         return folder / f"{chart.name}-{chart.version}.tgz"
+
+    def _ask(self, *words: str) -> str:
+        """What Helm knows of a release; "" when there is none."""
+        try:
+            return self._run(*words).stdout
+        except HubError as error:
+            if "release: not found" in error.answered:
+                return ""
+            raise
+
+    def _write(
+        self,
+        *words: str,
+        stdin: str | None = None,
+        timeout: float = QUERY_SECONDS,
+        on_line: Callable[[str], None] = lambda _line: None,
+        on_tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        def tick() -> None:
+            self._may_write()
+            on_tick()
+
+        self._may_write()
+        self._run(*words, stdin=stdin, timeout=timeout, on_line=on_line, on_tick=tick)
 
     def _run(
         self,
@@ -169,6 +192,19 @@ def _without_notes(on_line: Callable[[str], None]) -> Callable[[str], None]:
             on_line(line)
 
     return pass_on
+
+
+def _about(chart: Path) -> Mapping[str, str]:
+    """What the Chart.yaml of an archive or a folder says. Raises Permanent when there is none."""
+    try:
+        if chart.is_dir():
+            return YAML(typ="safe").load(chart / "Chart.yaml")
+        with tarfile.open(chart) as archive:
+            top = next(name for name in archive.getnames() if re.fullmatch(r"[^/]+/Chart\.yaml", name))
+            return YAML(typ="safe").load(archive.extractfile(top))
+    except (OSError, tarfile.TarError, StopIteration, YAMLError) as error:
+        remedy = "give release.chart the archive or the folder of a Helm chart"
+        raise Permanent("chart", f"read {chart}", f"it is no chart ({type(error).__name__})", remedy) from error
 
 
 def _digest(path: Path) -> str:

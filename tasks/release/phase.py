@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from prefect.logging import get_run_logger
+from pydantic import SecretStr
 
 from config.images import PinnedImage, PinnedImages
-from config.spec import Hub
+from config.spec import Gpu, Hub
 from config.types import parse_duration
+from tasks.core.address import Address
 from tasks.core.change import Plan
-from tasks.core.errors import Transient
+from tasks.core.errors import HubError, Permanent
+from tasks.core.fence import Fence
 from tasks.core.kubernetes import Kubernetes
-from tasks.core.objects import POD
+from tasks.core.names import CHART_SECRET, ROUTES_SERVICE, token_key
+from tasks.core.objects import NODE, SECRET, Body
+from tasks.core.pods import PodWatch
+from tasks.core.problems import Problem
 from tasks.core.records import (
     CheckResult,
     ReleaseRecord,
@@ -27,10 +35,17 @@ from tasks.core.records import (
 from tasks.core.secrets import read_secret
 from tasks.core.task import hub_task
 from tasks.release import plan
-from tasks.release.client import ChartArchive, Helm
+from tasks.release.client import Helm
+from tasks.release.drift import kind_of, plan_drift
+from tasks.release.hub import restore_routes
 from tasks.release.plan import WantedRelease
-from tasks.release.state import ReleaseStatus, Revision, SeenRelease, last_good, pod_phrase, status_of
-from tasks.release.values import Values, fingerprint, values_for, values_hash
+from tasks.release.preflight import chart_problems, offered_gpu
+from tasks.release.state import ChartArchive, ReleaseStatus, Revision, SeenRelease, last_good, status_of
+from tasks.release.values import fingerprint, values_for, values_hash
+
+HUB_PODS = "component in (hub, proxy)"
+READERS = 8
+"""Objects are read so many at a time."""
 
 
 @dataclass(frozen=True)
@@ -43,35 +58,53 @@ class DeployedRelease:
     values_hash: str
 
 
+@hub_task(name="fetch chart", description="Brings the Helm chart here, and checks its digest.")
+def fetch_chart(hub: Hub, folder: Path) -> ChartArchive:
+    """The chart is on disk, in ``folder`` if it had to be downloaded."""
+    return Helm(hub.cluster.namespace).read_chart(hub.release.chart, folder)
+
+
+@hub_task(name="check release", description="Looks for what would keep Helm from installing the chart.")
+def check_release(hub: Hub, chart: ChartArchive | None) -> tuple[Problem, ...]:
+    """What stands in the way of this phase. Reads only."""
+    kubernetes = Kubernetes.connect()
+    Helm(hub.cluster.namespace).read_version()
+    return chart_problems(chart, kubernetes.read_version()) if chart else ()
+
+
+@hub_task(name="want release", description="Works out the chart's values for the hub.")
+def want_release(hub: Hub, images: PinnedImages, chart: ChartArchive) -> WantedRelease:
+    """The release as the profile asks for it, in a cluster that has what this one has. Reads only."""
+    kubernetes = Kubernetes.connect()
+    refs = [hub.identity.password] + ([hub.identity.admin_password] if hub.identity.admin_password else [])
+    mark = fingerprint([read_secret(ref, kubernetes) for ref in refs], f"{hub.cluster.namespace}/{hub.release.name}")
+    return WantedRelease(hub.release.name, chart, values_for(hub, images, mark, _gpu(hub, kubernetes)))
+
+
 @hub_task(name="plan release", description="Compares the Helm release with the one that the profile asks for.")
-def plan_release(hub: Hub, images: PinnedImages, passwords_secret: str) -> Plan:
+def plan_release(hub: Hub, wanted: WantedRelease) -> Plan:
     """What ``ensure_release`` would change. Reads only."""
-    kubernetes, helm = Kubernetes.connect(), Helm(hub.cluster.namespace)
-    with TemporaryDirectory() as folder:
-        chart = helm.read_chart(hub.release.chart, Path(folder))
-    wanted = _wanted(hub, chart, _values(hub, images, passwords_secret, kubernetes))
-    return plan.plan_release(wanted, _observe(hub, helm, kubernetes))
+    return plan.plan_release(wanted, _observe(hub, Helm(hub.cluster.namespace), Kubernetes.connect()))
 
 
 @hub_task(name="ensure release", description="Installs or upgrades the Helm release, and waits for its pods.")
-def ensure_release(hub: Hub, images: PinnedImages, passwords_secret: str) -> DeployedRelease:
-    """The release runs what the spec says, and its pods are ready. Makes no revision when it did already."""
-    kubernetes, helm = Kubernetes.connect(), Helm(hub.cluster.namespace)
-    with TemporaryDirectory() as folder:
-        chart = helm.read_chart(hub.release.chart, Path(folder))
-        wanted = _wanted(hub, chart, _values(hub, images, passwords_secret, kubernetes))
-        seen = _observe(hub, helm, kubernetes)
-        if plan.plan_release(wanted, seen).empty:
-            return _deployed(seen.revision, wanted)
-        if seen.status is ReleaseStatus.PENDING:
-            _unlock(hub, helm, helm.list_revisions(hub.release.name))
-        _upgrade(hub, helm, kubernetes, chart.path, wanted.values)
+def ensure_release(hub: Hub, wanted: WantedRelease, fence: Fence) -> DeployedRelease:
+    """The release runs what is wanted, and its pods are ready. Makes no revision when it did already."""
+    kubernetes, helm = Kubernetes.connect(), Helm(hub.cluster.namespace, fence.check)
+    seen = _observe(hub, helm, kubernetes)
+    if plan.plan_release(wanted, seen).empty:
+        return _deployed(seen.revision, wanted)
+    if seen.status is ReleaseStatus.PENDING:
+        _unlock(hub, helm, helm.list_revisions(hub.release.name))
+    watch = PodWatch(kubernetes, hub.cluster.namespace, HUB_PODS, get_run_logger().info)
+    helm.upgrade(hub.release.name, wanted.chart.path, wanted.values, _timeout(hub), get_run_logger().info, watch.look)
+    _restore_routes(hub, kubernetes)
     return _deployed(helm.list_revisions(hub.release.name)[-1].number, wanted)
 
 
 @hub_task(name="record release", description="Keeps what was released, and how its checks ended.")
 def record_release(
-    hub: Hub, image: PinnedImage, release: DeployedRelease, checks: tuple[CheckResult, ...]
+    hub: Hub, image: PinnedImage, release: DeployedRelease, checks: tuple[CheckResult, ...], fence: Fence
 ) -> ReleaseRecord:
     """The record is kept beside the hub. Nothing is written when a healthy one of this revision was there."""
     record = ReleaseRecord(
@@ -85,17 +118,17 @@ def record_release(
         checks=checks,
         recorded_at=datetime.now(UTC),
     )
-    ensure_record(Kubernetes.connect(), hub.cluster.namespace, record)
+    ensure_record(Kubernetes.connect(may_write=fence.check), hub.cluster.namespace, record)
     return record
 
 
 @hub_task(name="restore release", description="Brings the newest healthy release back.")
-def restore_release(hub: Hub) -> ReleaseRecord | None:
+def restore_release(hub: Hub, fence: Fence) -> ReleaseRecord | None:
     """The newest release that passed its checks serves; None when none ever did, or the release is gone.
 
     Nothing is done when that is the one which runs: then what failed is not in the release.
     """
-    kubernetes, helm = Kubernetes.connect(), Helm(hub.cluster.namespace)
+    kubernetes, helm = Kubernetes.connect(), Helm(hub.cluster.namespace, fence.check)
     target = newest_healthy(list_records(kubernetes, hub.cluster.namespace, hub.release.name))
     history = helm.list_revisions(hub.release.name)
     if not history:
@@ -103,18 +136,43 @@ def restore_release(hub: Hub) -> ReleaseRecord | None:
     if target and history[-1].number != target.revision:
         get_run_logger().warning("going back to revision %s, the newest that passed its checks", target.revision)
         helm.rollback(hub.release.name, target.revision, _timeout(hub), get_run_logger().info)
+        _restore_routes(hub, kubernetes)
     return target
 
 
 def _observe(hub: Hub, helm: Helm, kubernetes: Kubernetes) -> SeenRelease:
-    history = helm.list_revisions(hub.release.name)
+    name = hub.release.name
+    with ThreadPoolExecutor(READERS) as pool:
+        asked = pool.submit(helm.list_revisions, name)
+        values = pool.submit(helm.read_values, name)
+        records = pool.submit(list_records, kubernetes, hub.cluster.namespace, name)
+        rendered = [found for found in helm.read_objects(name) if kind_of(found)]
+        seen = pool.map(partial(_read_rendered, hub, kubernetes), rendered)
+        drift = plan_drift(zip(rendered, seen, strict=True))
+    history = asked.result()
     status, reason = status_of(history)
     if not history:
         return SeenRelease(status, reason)
     last = history[-1]
-    record = record_of(list_records(kubernetes, hub.cluster.namespace, hub.release.name), last.number)
+    record = record_of(records.result(), last.number)
     digest = record.chart_digest if record else None
-    return SeenRelease(status, reason, last.number, last.chart, digest, helm.read_values(hub.release.name, last.number))
+    return SeenRelease(status, reason, last.number, last.chart, digest, values.result(), drift)
+
+
+def _read_rendered(hub: Hub, kubernetes: Kubernetes, rendered: Body) -> Body | None:
+    kind = kind_of(rendered)
+    assert kind
+    return kubernetes.read(kind, rendered["metadata"]["name"], hub.cluster.namespace)
+
+
+def _gpu(hub: Hub, kubernetes: Kubernetes) -> Gpu | None:
+    if hub.server.gpu is None:
+        return None
+    try:
+        return offered_gpu(hub.server.gpu, kubernetes.list(NODE, None))
+    except Permanent as error:
+        get_run_logger().warning("no GPU is offered, because the nodes cannot be seen: %s", error.answered)
+        return None
 
 
 def _unlock(hub: Hub, helm: Helm, history: tuple[Revision, ...]) -> None:
@@ -123,35 +181,18 @@ def _unlock(hub: Hub, helm: Helm, history: tuple[Revision, ...]) -> None:
     helm.free(hub.release.name, target)
 
 
-def _upgrade(hub: Hub, helm: Helm, kubernetes: Kubernetes, chart: Path, values: Values) -> None:
-    logger = get_run_logger()
-    shown: set[str] = set()
-
-    def show_pods() -> None:
-        try:
-            pods = kubernetes.list(POD, hub.cluster.namespace, "component in (hub, proxy)")
-            phrases = {pod_phrase(pod) for pod in pods}
-        except Transient as error:
-            phrases = {error.answered}  # Helm may outlast it; a look at the pods must not end the upgrade
-        for phrase in sorted(phrases - shown):
-            logger.info("waiting: %s", phrase)
-        shown.update(phrases)
-
-    helm.upgrade(hub.release.name, chart, values, _timeout(hub), logger.info, show_pods)
-
-
-def _values(hub: Hub, images: PinnedImages, passwords_secret: str, kubernetes: Kubernetes) -> Values:
-    refs = [hub.identity.password] + ([hub.identity.admin_password] if hub.identity.admin_password else [])
-    mark = fingerprint([read_secret(ref, kubernetes) for ref in refs], f"{hub.cluster.namespace}/{hub.release.name}")
-    return values_for(hub, images, passwords_secret, mark)
-
-
-def _wanted(hub: Hub, chart: ChartArchive, values: Values) -> WantedRelease:
-    return WantedRelease(hub.release.name, chart.title, chart.digest, values)
+def _restore_routes(hub: Hub, kubernetes: Kubernetes) -> None:
+    """Not worth failing for: the hub puts them back itself a little later."""
+    secret = kubernetes.read(SECRET, CHART_SECRET, hub.cluster.namespace) or {}
+    token = base64.b64decode(secret.get("data", {}).get(token_key(ROUTES_SERVICE), "")).decode()
+    try:
+        restore_routes(Address.of(hub), SecretStr(token))
+    except HubError as error:
+        get_run_logger().warning("the proxy's routes come back by themselves in some seconds: %s", error)
 
 
 def _deployed(revision: int, wanted: WantedRelease) -> DeployedRelease:
-    return DeployedRelease(revision, wanted.chart, wanted.chart_digest, values_hash(wanted.values))
+    return DeployedRelease(revision, wanted.chart.title, wanted.chart.digest, values_hash(wanted.values))
 
 
 def _timeout(hub: Hub) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
-from tasks.core.objects import Body
+from tasks.core.change import Plan
 
 
 class ReleaseStatus(StrEnum):
@@ -17,6 +18,16 @@ class ReleaseStatus(StrEnum):
     DEPLOYED = "deployed"
     FAILED = "failed"
     PENDING = "pending"
+
+
+@dataclass(frozen=True)
+class ChartArchive:
+    """A chart on disk: its name with version, its digest, and the versions of Kubernetes that it says it runs on."""
+
+    path: Path
+    title: str
+    digest: str
+    kube_version: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,8 @@ class SeenRelease:
     chart: str = ""
     chart_digest: str | None = None
     values: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    drift: Plan = field(default_factory=Plan)
+    """What somebody changed by hand in the objects that Helm made."""
 
 
 def status_of(history: Sequence[Revision]) -> tuple[ReleaseStatus, str]:
@@ -61,19 +74,3 @@ def last_good(history: Sequence[Revision]) -> int | None:
     """The newest revision that Helm once finished; None when there is none."""
     good = [revision.number for revision in history if revision.status in ("deployed", "superseded")]
     return max(good, default=None)
-
-
-def pod_phrase(pod: Body) -> str:
-    """A pod's state in a few words: ``hub-6d: ContainerCreating``, ``proxy-5f: ready``."""
-    name, status = pod["metadata"]["name"], pod.get("status", {})
-    containers = status.get("containerStatuses", [])
-    waiting = [
-        entry["state"]["waiting"].get("reason", "waiting") for entry in containers if entry["state"].get("waiting")
-    ]
-    if pod["metadata"].get("deletionTimestamp"):
-        return f"{name}: stopping"
-    if waiting:
-        return f"{name}: {', '.join(waiting)}"
-    if containers and all(entry["ready"] for entry in containers):
-        return f"{name}: ready"
-    return f"{name}: {status.get('phase', 'Unknown')}, not ready"

@@ -10,8 +10,9 @@ from kubernetes.utils.quantity import parse_quantity
 from pydantic import SecretStr
 
 from config.images import PinnedImage, PinnedImages
-from config.spec import Hub, Identity, Storage
+from config.spec import Gpu, Hub, Identity, Monitoring, Server, Storage
 from config.types import parse_duration
+from tasks.core.names import METRICS_SERVICE, PASSWORDS_SECRET, ROUTES_SERVICE
 
 Values = dict[str, Any]
 """Values of the jupyterhub chart 4.4.0, as its values.schema.yaml defines them."""
@@ -27,6 +28,9 @@ AUTHENTICATOR_TRAITS = {
     },
 }
 FINGERPRINT_ANNOTATION = "hubwright.io/password-fingerprint"
+ROUTES_SECONDS = 10
+SERVICE_SCOPES = {ROUTES_SERVICE: "proxy", METRICS_SERVICE: "read:metrics"}
+"""The hub's services, and what each may do (scopes of JupyterHub 5)."""
 KEEP = {"helm.sh/resource-policy": "keep"}
 
 
@@ -41,14 +45,17 @@ def values_hash(values: Values) -> str:
     return "sha256:" + hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def values_for(hub: Hub, images: PinnedImages, passwords_secret: str, password_fingerprint: str) -> Values:
-    """The values that make the chart the hub of the spec. Every one that departs from the chart has its reason."""
+def values_for(hub: Hub, images: PinnedImages, password_fingerprint: str, gpu: Gpu | None) -> Values:
+    """The values that make the chart the hub of the spec. Every one that departs from the chart has its reason.
+
+    ``gpu`` is what users may choose: the spec's, when the cluster has any.
+    """
     return {
-        "hub": _hub(hub, images, passwords_secret, password_fingerprint),
+        "hub": _hub(hub, images, password_fingerprint),
         # The Role comes from the cluster phase, so that Helm needs no right to hand out rights.
         "rbac": {"create": False},
         "proxy": _proxy(hub, images),
-        "singleuser": _singleuser(hub, images.notebook),
+        "singleuser": _singleuser(hub, images.notebook) | _choices(hub.server, gpu),
         "ingress": _ingress(hub),
         "cull": {"enabled": True, "timeout": int(parse_duration(hub.server.idle_timeout).total_seconds())},
         # These would need rights in the whole cluster, and images that a closed network does not have.
@@ -57,11 +64,17 @@ def values_for(hub: Hub, images: PinnedImages, passwords_secret: str, password_f
     }
 
 
-def _hub(hub: Hub, images: PinnedImages, passwords_secret: str, password_fingerprint: str) -> Values:
+def _hub(hub: Hub, images: PinnedImages, password_fingerprint: str) -> Values:
     database = hub.storage.database
     values: Values = {
         "config": {
-            "JupyterHub": {"authenticator_class": hub.identity.kind, "admin_access": False},
+            "JupyterHub": {
+                "authenticator_class": hub.identity.kind,
+                "admin_access": False,
+                # How often the hub looks whether the proxy still has its routes; the chart's minute is how long
+                # every running server is out of reach when the proxy's pod moved and no deploy put them back.
+                "last_activity_interval": ROUTES_SECONDS,
+            },
             # Since JupyterHub 5 nobody may enter unless allowed; whoever knows the password may.
             "Authenticator": {"allow_all": True, "admin_users": list(hub.identity.admins)},
         },
@@ -77,12 +90,24 @@ def _hub(hub: Hub, images: PinnedImages, passwords_secret: str, password_fingerp
                 **_class("storageClassName", database.storage_class),
             },
         },
-        "extraEnv": _password_env(hub.identity, passwords_secret),
+        "extraEnv": _password_env(hub.identity),
         "extraConfig": {"hubwright-passwords": _password_config(hub.identity)},
         # The hub reads the passwords when it starts, so it has to start anew when they change.
         "annotations": {FINGERPRINT_ANNOTATION: password_fingerprint},
+        # Services in JupyterHub's sense, with tokens of the chart's Secret, each for one thing only.
+        "services": {name: {} for name in SERVICE_SCOPES},
+        "loadRoles": {name: {"services": [name], "scopes": [scope]} for name, scope in SERVICE_SCOPES.items()},
+        "networkPolicy": _network_policy(hub.monitoring),
     }
     return values | ({"image": _image(images.hub)} if images.hub else {})
+
+
+def _network_policy(monitoring: Monitoring | None) -> Values:
+    """The chart lets nobody but the hub's own pods in; Prometheus comes from elsewhere."""
+    if monitoring is None:
+        return {}
+    namespace = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": monitoring.namespace}}}
+    return {"ingress": [{"from": [namespace], "ports": [{"port": "http", "protocol": "TCP"}]}]}
 
 
 def _proxy(hub: Hub, images: PinnedImages) -> Values:
@@ -103,6 +128,23 @@ def _singleuser(hub: Hub, image: PinnedImage) -> Values:
         # The chart's NetworkPolicy keeps servers from the cloud's metadata; this would need a privileged container.
         "cloudMetadata": {"blockWithIptables": False},
     }
+
+
+def _choices(server: Server, gpu: Gpu | None) -> Values:
+    """What a user may choose when starting a server; without GPUs there is no choice, and no page that asks."""
+    if gpu is None:
+        return {}
+    size = f"{server.cpu.limit} CPU, {server.memory.limit} of memory"
+    standard: Values = {"display_name": "Standard", "slug": "standard", "description": size, "default": True}
+    # KubeSpawner 7.1 sets it as request and as limit, as Kubernetes wants it for extended resources.
+    override = {"extra_resource_limits": {gpu.resource: str(gpu.count)}}
+    with_gpu: Values = {
+        "display_name": "GPU",
+        "slug": "gpu",
+        "description": f"{size}, {gpu.count} GPU",
+        "kubespawner_override": override,
+    }
+    return {"profileList": [standard, with_gpu]}
 
 
 def _storage(storage: Storage) -> Values:
@@ -142,9 +184,9 @@ def _class(key: str, storage_class: str | None) -> Values:
     return {key: storage_class} if storage_class else {}
 
 
-def _password_env(identity: Identity, passwords_secret: str) -> Values:
+def _password_env(identity: Identity) -> Values:
     env = {PASSWORD_ENV: "password"} | ({ADMIN_PASSWORD_ENV: "admin_password"} if identity.admin_password else {})
-    return {name: {"valueFrom": {"secretKeyRef": {"name": passwords_secret, "key": key}}} for name, key in env.items()}
+    return {name: {"valueFrom": {"secretKeyRef": {"name": PASSWORDS_SECRET, "key": key}}} for name, key in env.items()}
 
 
 def _password_config(identity: Identity) -> str:

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from config.images import PinnedImage, PinnedImages
 from config.profiles import load_profile, profile_names
+from config.spec import Gpu
 from tasks.release.values import values_for
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +128,7 @@ def test_both_take(sample: str) -> None:
 @pytest.mark.parametrize("profile", profile_names())
 def test_both_take_what_the_release_gives_them(profile: str) -> None:
     image = PinnedImage("registry.example.com", "jupyterhub/image", "sha256:" + "0f" * 32)
-    values = values_for(load_profile(profile), PinnedImages(image, image, image), "hubwright", "fingerprint")
+    values = values_for(load_profile(profile), PinnedImages(image, image, image), "fingerprint", Gpu())
     assert faults(ours(), over_the_defaults(values)) == []
     assert faults(contract(), over_the_defaults(values)) == []
 

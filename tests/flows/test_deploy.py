@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -16,15 +18,23 @@ from config.profiles import profile_names
 from tasks.core import task
 from tasks.core.change import Action, Change, Plan
 from tasks.core.errors import HubError, Permanent, Transient
+from tasks.core.fence import Fence, FenceLost
+from tasks.core.problems import NotReady, Problem
 from tasks.core.records import CheckResult, ReleaseRecord
 from tasks.release.phase import DeployedRelease
+from tasks.release.plan import WantedRelease
+from tasks.release.state import ChartArchive
 
 IMAGES = PinnedImages(PinnedImage("registry.test", "team/notebook", "sha256:" + "0" * 64), None, None)
 RELEASE = DeployedRelease(3, "jupyterhub-4.4.0", "sha256:" + "1" * 64, "sha256:" + "2" * 64)
 PASSED = CheckResult(name="a user signs in", passed=True, detail="in", seconds=0.1)
 FAILED = CheckResult(name="a user signs in", passed=False, detail="refused", seconds=0.1)
+FENCE = cast("Fence", object())
 CHANGE = Plan((Change.of(Action.CREATE, "Namespace jupyterhub-test"),))
-STEPS = ("pin_images", "plan_cluster", "plan_release", "ensure_cluster", "ensure_release", "check_hub")
+LOOKS = ("check_cluster", "pin_images", "fetch_chart", "check_release", "want_release", "plan_cluster", "plan_release")
+WRITES = ("ensure_namespace", "ensure_cluster", "ensure_release", "check_hub")
+CHART = ChartArchive(Path("chart.tgz"), RELEASE.chart, RELEASE.chart_digest)
+WRONG = Problem("StorageClass fast", "there is none of that name", "choose another")
 
 Steps = dict[str, Callable[..., Any]]
 
@@ -41,9 +51,14 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The flow's steps, each by what it answers; what they are called in is the test's to see."""
     seen: list[str] = []
     answers: dict[str, Any] = {
+        "check_cluster": (),
         "pin_images": IMAGES,
+        "fetch_chart": CHART,
+        "check_release": (),
+        "want_release": WantedRelease("jupyterhub", CHART, {}),
         "plan_cluster": CHANGE,
         "plan_release": Plan(),
+        "ensure_namespace": CHANGE,
         "ensure_cluster": CHANGE,
         "ensure_release": RELEASE,
         "check_hub": (PASSED,),
@@ -51,7 +66,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     }
     for name, answer in answers.items():
         monkeypatch.setattr(module, name, _step(name, lambda answer=answer: answer, seen))
-    monkeypatch.setattr(module, "record_release", lambda _hub, _image, _release, checks: _record(checks))
+    monkeypatch.setattr(module, "record_release", lambda _hub, _image, _release, checks, _fence: _record(checks))
+    monkeypatch.setattr(module, "fence_of", lambda _hub: nullcontext(FENCE))
     return seen
 
 
@@ -74,14 +90,14 @@ def _fail(error: HubError) -> Callable[[], Any]:
 
 def test_steps_run_in_the_order_of_the_migration_plan(calls: list[str]) -> None:
     result = module.deploy("sandbox")
-    assert calls == list(STEPS)
+    assert calls == [*LOOKS, *WRITES]
     assert result.plan == CHANGE
     assert result.checks == (PASSED,)
 
 
 def test_plan_only_stops_before_anything_is_changed(calls: list[str]) -> None:
     result = module.deploy("sandbox", plan_only=True)
-    assert calls == ["pin_images", "plan_cluster", "plan_release"]
+    assert calls == list(LOOKS)
     assert result.record is None
 
 
@@ -101,7 +117,34 @@ def test_a_failed_check_restores_and_ends_failed(calls: list[str], monkeypatch: 
     assert calls[-1] == "restore_release"
 
 
-@pytest.mark.parametrize("step", ["pin_images", "plan_cluster", "plan_release"])
+def test_everything_that_is_missing_is_told_at_once(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "check_cluster", _step("check_cluster", lambda: (WRONG,), calls))
+    no_image, no_chart = (Permanent(system, "look", "there is none", "push it") for system in ("registry", "chart"))
+    monkeypatch.setattr(module, "pin_images", _step("pin_images", _fail(no_image), calls))
+    monkeypatch.setattr(module, "fetch_chart", _step("fetch_chart", _fail(no_chart), calls))
+    with pytest.raises(NotReady) as raised:
+        module.deploy("sandbox")
+    assert calls == ["check_cluster", "pin_images", "fetch_chart", "check_release"]
+    text = str(raised.value)
+    assert "3 things are missing or wrong" in text
+    assert all(part in text for part in ("StorageClass fast", "registry: look", "chart: look", "push it"))
+
+
+def test_what_is_good_to_know_stops_nothing(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    soon = Problem("Secret tls", "its certificate expires soon", "renew it", fatal=False)
+    monkeypatch.setattr(module, "check_cluster", _step("check_cluster", lambda: (soon,), calls))
+    assert module.deploy("sandbox").record is not None
+
+
+def test_a_run_that_lost_the_fence_restores_nothing(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = FenceLost("fence", "hold it", "it is held by another", "look")
+    monkeypatch.setattr(module, "ensure_release", _step("ensure_release", _fail(lost), calls))
+    with pytest.raises(FenceLost):
+        module.deploy("sandbox")
+    assert calls[-1] == "ensure_release"
+
+
+@pytest.mark.parametrize("step", ["plan_cluster", "plan_release"])
 def test_a_plan_that_fails_restores_nothing(calls: list[str], step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, step, _step(step, _fail(Permanent("hub", "look", "no", "mend it")), calls))
     with pytest.raises(Permanent):
@@ -129,7 +172,7 @@ def test_plan_checks_and_link_are_pictures_in_the_ui(calls: list[str]) -> None:
         found = {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=keys)}
     assert found.keys() == {"plan-sandbox", "checks-sandbox", "link-sandbox"}
     assert "Namespace jupyterhub-test" in str(found["plan-sandbox"].data)
-    assert "http://10.51.0.2:30080" in str(found["link-sandbox"].data)
+    assert "https://jupyterhub-test.example.internal" in str(found["link-sandbox"].data)
 
 
 def test_the_ui_offers_the_profiles_that_exist() -> None:

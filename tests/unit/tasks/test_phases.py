@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from tasks.core.address import Address
 from tasks.core.change import Action, Change, Plan
 from tasks.core.errors import HubError, Permanent, Transient
 from tasks.core.objects import CLAIM, SECRET, WantedObject
+from tasks.core.pods import pod_phrase
 from tasks.core.process import Output
 from tasks.registry.client import Registry
 from tasks.release import client as helm_module
 from tasks.release.client import Helm
 from tasks.release.plan import WantedRelease, plan_release
-from tasks.release.state import ReleaseStatus, Revision, SeenRelease, last_good, pod_phrase, status_of
+from tasks.release.state import ChartArchive, ReleaseStatus, Revision, SeenRelease, last_good, status_of
 from tasks.release.values import fingerprint, values_for, values_hash
 from tasks.validation.client import UserSession
 from tasks.validation.state import not_available, pod_differences
@@ -43,7 +45,6 @@ SECRETS = HubSecrets({"password": SecretStr("the-password")}, {"key": SecretStr(
 def test_objects_are_made_in_the_order_in_which_they_need_each_other() -> None:
     objects = wanted_objects(load_profile("iav-v1"), SECRETS)
     assert [wanted.title for wanted in objects] == [
-        "Namespace jupyterhub-test",
         "ServiceAccount jupyterhub-sa",
         "Role jupyterhub-sa",
         "RoleBinding jupyterhub-sa",
@@ -85,7 +86,7 @@ CLAIM_WANTED = WantedObject(CLAIM, "shared", "n", _claim("50Gi"))
     ],
 )
 def test_a_claim_is_made_or_grows(seen: Any, growable: bool, changes: list[str]) -> None:
-    assert [f"{c.action} {c.what}" for c in plan_claim(CLAIM_WANTED, seen, growable)] == changes
+    assert [f"{c.action} {c.what}" for c in plan_claim(CLAIM_WANTED, seen, lambda: growable)] == changes
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_claim_is_made_or_grows(seen: Any, growable: bool, changes: list[str])
 )
 def test_a_claim_is_never_made_anew(seen: Any, said: str) -> None:
     with pytest.raises(Permanent, match=said):
-        plan_claim(CLAIM_WANTED, seen, growable=False)
+        plan_claim(CLAIM_WANTED, seen, lambda: False)
 
 
 # The values of a release.
@@ -106,17 +107,17 @@ def test_a_claim_is_never_made_anew(seen: Any, said: str) -> None:
 
 @pytest.mark.parametrize("name", profile_names())
 def test_values_hold_no_secret_and_every_image_by_digest(name: str) -> None:
-    values = values_for(load_profile(name), IMAGES, "secret-name", "mark")
+    values = values_for(load_profile(name), IMAGES, "mark", None)
     assert values["singleuser"]["image"] == {"name": "r.io/team/notebook@sha256", "tag": "a" * 64}
     assert values["hub"]["image"]["tag"] == "a" * 64
     env = values["hub"]["extraEnv"]["HUBWRIGHT_PASSWORD"]
-    assert env == {"valueFrom": {"secretKeyRef": {"name": "secret-name", "key": "password"}}}
+    assert env == {"valueFrom": {"secretKeyRef": {"name": "hubwright-passwords", "key": "password"}}}
     config = values["hub"]["extraConfig"]["hubwright-passwords"]
     assert 'c.DummyAuthenticator.password = os.environ["HUBWRIGHT_PASSWORD"]' in config
 
 
 def test_values_say_amounts_as_the_spawner_reads_them() -> None:
-    user = values_for(load_profile("iav-v1"), IMAGES, "s", "m")["singleuser"]
+    user = values_for(load_profile("iav-v1"), IMAGES, "m", None)["singleuser"]
     assert user["memory"] == {"guarantee": 256 * 2**20, "limit": 2**30}
     assert user["cpu"] == {"guarantee": 0.1, "limit": 1.0}
     assert user["storage"]["extraVolumeMounts"] == [{"name": "shared", "mountPath": "/shared"}]
@@ -134,11 +135,11 @@ def test_a_fingerprint_tells_passwords_apart_and_not_what_they_are() -> None:
 
 # The state of a release, and its plan.
 
-WANTED = WantedRelease("hub", "jupyterhub-4.4.0", DIGEST, {"a": 1})
+WANTED = WantedRelease("hub", ChartArchive(Path("hub.tgz"), "jupyterhub-4.4.0", DIGEST), {"a": 1})
 
 
 def _seen(status: ReleaseStatus = ReleaseStatus.DEPLOYED, **changed: Any) -> SeenRelease:
-    fields = {"revision": 1, "chart": WANTED.chart, "chart_digest": DIGEST, "values": {"a": 1}}
+    fields = {"revision": 1, "chart": WANTED.chart.title, "chart_digest": DIGEST, "values": {"a": 1}}
     return SeenRelease(status, "revision 1", **{**fields, **changed})
 
 
@@ -152,6 +153,7 @@ def _seen(status: ReleaseStatus = ReleaseStatus.DEPLOYED, **changed: Any) -> See
         (_seen(chart="jupyterhub-4.3.0"), ["update Release hub chart"]),
         (_seen(chart_digest="sha256:b"), ["update Release hub chart digest"]),
         (_seen(ReleaseStatus.FAILED), ["update Release hub status"]),
+        (_seen(drift=Plan((Change.of(Action.UPDATE, "Service hub"),))), ["update Service hub"]),
         (_seen(ReleaseStatus.PENDING, values={}), ["update Release hub status", "create Release hub value a"]),
     ],
 )
@@ -262,17 +264,25 @@ def test_an_unreachable_cluster_is_worth_another_try(monkeypatch: pytest.MonkeyP
 
 
 def test_a_chart_whose_archive_was_changed_is_refused(tmp_path: Path) -> None:
-    archive = tmp_path / "jupyterhub-4.4.0.tgz"
-    archive.write_bytes(b"chart")
+    folder = tmp_path / "jupyterhub"
+    folder.mkdir()
+    (folder / "Chart.yaml").write_text("name: jupyterhub\nversion: 4.4.1\nkubeVersion: '>=1.28.0-0'\n")
+    archive = tmp_path / "jupyterhub.tgz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(folder, "jupyterhub")
     chart = Chart(path=str(archive), version="4.4.0")
     found = Helm("n").read_chart(chart, tmp_path)
-    assert found.title == "jupyterhub-4.4.0"
+    assert (found.title, found.kube_version) == ("jupyterhub-4.4.1", ">=1.28.0-0")
+    assert Helm("n").read_chart(Chart(path=str(folder), version="4.4.0"), tmp_path).title == "jupyterhub-4.4.1"
     pinned = Helm("n").read_chart(chart.model_copy(update={"digest": found.digest}), tmp_path)
     assert pinned == found
     with pytest.raises(Permanent, match=f"its digest is {found.digest}"):
         Helm("n").read_chart(chart.model_copy(update={"digest": DIGEST}), tmp_path)
     with pytest.raises(Permanent, match="there is nothing"):
         Helm("n").read_chart(Chart(path="none.tgz", version="4.4.0"), tmp_path)
+    archive.write_bytes(b"no chart")
+    with pytest.raises(Permanent, match="it is no chart"):
+        Helm("n").read_chart(chart, tmp_path)
 
 
 # A registry, at the seam of its transport.

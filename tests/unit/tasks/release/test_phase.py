@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from tasks.core.records import CheckResult, ReleaseRecord
 from tasks.release import phase
 from tasks.release.state import Revision
 
+FENCE = SimpleNamespace(check=lambda: None)
 PASSED = CheckResult(name="c", passed=True, detail="", seconds=0)
 RECORD = ReleaseRecord(
     hub="h", release="jupyterhub", revision=1, chart="c-1.0.0", chart_digest="d", values_hash="v", image="i",
@@ -39,7 +41,7 @@ def test_nothing_is_rolled_back_without_need(
     expected: ReleaseRecord | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(phase.Kubernetes, "connect", lambda: None)
-    monkeypatch.setattr(phase, "Helm", lambda _namespace: _Helm(*revisions))
+    monkeypatch.setattr(phase.Kubernetes, "connect", lambda **_options: None)
+    monkeypatch.setattr(phase, "Helm", lambda _namespace, _may_write: _Helm(*revisions))
     monkeypatch.setattr(phase, "list_records", lambda *_place: records)
-    assert phase.restore_release.fn(load_profile("iav-v1")) == expected
+    assert phase.restore_release.fn(load_profile("iav-v1"), FENCE) == expected

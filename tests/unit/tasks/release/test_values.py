@@ -8,16 +8,16 @@ import pytest
 
 from config.images import PinnedImage, PinnedImages
 from config.profiles import load_profile
-from config.spec import Hub
+from config.spec import Gpu, Hub
 from tasks.release.values import Values, values_for
 
 IMAGES = PinnedImages(PinnedImage("10.51.0.2:5000", "iav/base-notebook", "sha256:" + "a" * 64), None, None)
 SHARED = {"kind": "shared-password", "password": {"env": "P"}}
 
 
-def _values(**changed: Any) -> Values:
+def _values(gpu: Gpu | None = None, **changed: Any) -> Values:
     hub = Hub.model_validate(load_profile("iav-v1").model_dump() | changed)
-    return values_for(hub, IMAGES, "the-secret", "mark")
+    return values_for(hub, IMAGES, "mark", gpu)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def _values(**changed: Any) -> Values:
 def test_each_password_goes_from_its_secret_to_its_trait(identity: Any, keys: list[str], traits: list[str]) -> None:
     hub = _values(identity=identity)["hub"]
     references = [one["valueFrom"]["secretKeyRef"] for one in hub["extraEnv"].values()]
-    assert references == [{"name": "the-secret", "key": key} for key in keys]
+    assert references == [{"name": "hubwright-passwords", "key": key} for key in keys]
     lines = hub["extraConfig"]["hubwright-passwords"].splitlines()
     assert lines == ["import os", *(f'c.{t} = os.environ["{e}"]' for t, e in zip(traits, hub["extraEnv"], strict=True))]
     assert hub["config"]["JupyterHub"]["authenticator_class"] == identity["kind"]
@@ -51,6 +51,31 @@ def test_parts_that_a_profile_leaves_out_are_left_to_the_chart() -> None:
     assert "extraVolumes" not in values["singleuser"]["storage"]
     assert values["singleuser"]["storage"]["dynamic"] == {}
     assert values["proxy"]["service"] == {"type": "ClusterIP"}
+    assert "profileList" not in values["singleuser"]
+
+
+def test_gpus_are_a_choice_beside_the_standard_that_has_none() -> None:
+    standard, with_gpu = _values(Gpu(resource="amd.com/gpu", count=2))["singleuser"]["profileList"]
+    assert standard["default"] is True
+    assert "kubespawner_override" not in standard
+    assert with_gpu["kubespawner_override"] == {"extra_resource_limits": {"amd.com/gpu": "2"}}
+
+
+def test_prometheus_is_let_in_from_its_namespace_alone_and_nobody_without_monitoring() -> None:
+    [rule] = _values(monitoring={"namespace": "metrics"})["hub"]["networkPolicy"]["ingress"]
+    [source] = rule["from"]
+    assert source == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "metrics"}}}
+    assert rule["ports"] == [{"port": "http", "protocol": "TCP"}]
+    assert _values(monitoring=None)["hub"]["networkPolicy"] == {}
+
+
+def test_each_service_of_the_hub_may_do_one_thing() -> None:
+    hub = _values()["hub"]
+    assert {name: role["scopes"] for name, role in hub["loadRoles"].items()} == {
+        "hubwright-routes": ["proxy"],
+        "hubwright-metrics": ["read:metrics"],
+    }
+    assert hub["services"].keys() == hub["loadRoles"].keys()
 
 
 def test_a_registrys_port_stays_in_the_images_name() -> None:

@@ -1,0 +1,20 @@
+"""What Hubwright and the chart call the things that more than one phase knows."""
+
+from __future__ import annotations
+
+PASSWORDS_SECRET = "hubwright-passwords"
+"""The Secret with what people chose."""
+KEYS_SECRET = "hubwright-keys"
+"""The Secret with what was drawn at random, once."""
+CHART_SECRET = "hub"
+"""The Secret in which the chart (4.4.0, templates/hub/secret.yaml) keeps what it draws at random."""
+
+ROUTES_SERVICE = "hubwright-routes"
+"""The hub's service (in JupyterHub's sense) that may have the proxy's routes put back."""
+METRICS_SERVICE = "hubwright-metrics"
+"""The hub's service that may read its metrics."""
+
+
+def token_key(service: str) -> str:
+    """Under which key of ``CHART_SECRET`` the chart keeps the API token of one of the hub's services."""
+    return f"hub.services.{service}.apiToken"

@@ -1,0 +1,38 @@
+"""What the chart needs of a cluster, and whether it has it: pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kubernetes.utils.quantity import parse_quantity
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from config.spec import Gpu
+from tasks.core.objects import Body
+from tasks.core.problems import Problem
+from tasks.release.state import ChartArchive
+
+
+def chart_problems(chart: ChartArchive, cluster: str) -> tuple[Problem, ...]:
+    """Whether a cluster of this version (``v1.34.4``) is one that the chart runs on (kubeVersion in its Chart.yaml)."""
+    try:
+        wanted, version = _specifiers(chart.kube_version), Version(re.sub(r"[-+].*", "", cluster))
+    except (InvalidSpecifier, InvalidVersion):
+        return ()  # Helm, which knows every way to write one, is asked when it installs
+    if version in wanted:
+        return ()
+    remedy = "upgrade the cluster, or choose an older chart in release.chart.version"
+    return (Problem(f"Kubernetes {cluster}", f"{chart.title} needs {chart.kube_version}", remedy),)
+
+
+def offered_gpu(wanted: Gpu, nodes: Sequence[Body]) -> Gpu | None:
+    """The GPUs that users may choose: as wanted when a node has as many for one server, else none."""
+    counts = (parse_quantity(node.get("status", {}).get("allocatable", {}).get(wanted.resource, "0")) for node in nodes)
+    return wanted if any(count >= wanted.count for count in counts) else None
+
+
+def _specifiers(constraint: str) -> SpecifierSet:
+    """Helm's constraint in Python's way: ``>=1.28.0-0`` (the ``-0`` lets pre-releases in) is ``>=1.28.0``."""
+    return SpecifierSet(",".join(re.sub(r"-0$", "", part) for part in re.split(r"[,\s]+(?=[<>=!~])", constraint)))
