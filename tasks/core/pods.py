@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from tasks.core.diagnosis import Diagnosis, Trouble, diagnose, event_time
 from tasks.core.errors import Permanent, Transient
 from tasks.core.kubernetes import Kubernetes
-from tasks.core.objects import EVENT, POD, Body
+from tasks.core.objects import EVENT, POD, REPLICA_SET, Body
 
-GRACE_SECONDS = 8.0
-"""A trouble that stands for so long does not go away by itself: some do, like a name service that hiccups."""
+GRACE_SECONDS = 12.0
+"""A trouble that stands for so long does not go away by itself. Some do, like a name service that hiccups; and a
+cluster's autoscaler, which looks every 10 s, has said by then that a node is coming."""
 LOG_LINES = 10
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -42,7 +43,7 @@ class PodWatch:
         """What is new is said. Raises Permanent, with cause and remedy, when a pod cannot start."""
         try:
             pods = self._kubernetes.list(POD, self._namespace, self._labels)
-            found = diagnose(pods, self._kubernetes.list(EVENT, self._namespace), self._since)
+            found = diagnose(pods, self._events(), self._since)
         except Transient as error:
             # Who waits for the pods may outlast it; a look at them must not end that.
             self._say_once({error.answered})
@@ -63,12 +64,23 @@ class PodWatch:
         """A crash with its last words: those of the container that ended, or of the one that runs since."""
         if one.container is None:
             return one
-        [pod] = [found["metadata"]["name"] for found in pods if one.what.endswith(found["metadata"]["name"])][:1]
+        [pod] = [name for found in pods if one.what == f"Pod {(name := found['metadata']['name'])}"]
         logs = (
             self._kubernetes.read_log(pod, self._namespace, one.container, LOG_LINES, previous=previous)
             for previous in (True, False)
         )
         return one.with_log(next(filter(None, logs), ""))
+
+    def _events(self) -> tuple[Body, ...]:
+        """Those of the namespace, less what is said of ReplicaSets that are none of ours."""
+        events = self._kubernetes.list(EVENT, self._namespace)
+        about = {_about(event) for event in events} - {""}
+        if not about:
+            return events
+        ours = {
+            found["metadata"]["name"] for found in self._kubernetes.list(REPLICA_SET, self._namespace, self._labels)
+        }
+        return tuple(event for event in events if _about(event) in {"", *ours})
 
     def _newest_event(self) -> datetime:
         """By the cluster's clock, since ours may be another: what was said before is not about what comes now."""
@@ -82,6 +94,12 @@ class PodWatch:
         for phrase in sorted(phrases - self._said):
             self._say(f"waiting: {phrase}")
         self._said |= phrases
+
+
+def _about(event: Body) -> str:
+    """The ReplicaSet that an event is about; "" for anything else."""
+    involved = event.get("involvedObject") or {}
+    return str(involved.get("name", "")) if involved.get("kind") == REPLICA_SET.name else ""
 
 
 def pod_phrase(pod: Body) -> str:

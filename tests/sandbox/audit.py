@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+FENCE = "leases"
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 
 
@@ -21,13 +22,14 @@ class Audit:
         return self.log.stat().st_size
 
     def writes(self, since: int, namespace: str, agents: tuple[str, ...]) -> list[str]:
-        """Write requests in a namespace by these user agents (by how they begin)."""
+        """Write requests in a namespace by these user agents (by how they begin), those for the fence aside."""
         return [
             f"{event['verb']} {event['requestURI']} by {event['userAgent']}"
             for event in self._events(since)
             if event["verb"] in WRITES
             and event.get("userAgent", "").startswith(agents)
             and event.get("objectRef", {}).get("namespace") == namespace
+            and event["objectRef"]["resource"] != FENCE
         ]
 
     def requests(self, since: int, agents: tuple[str, ...]) -> int:

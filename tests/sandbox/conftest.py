@@ -16,17 +16,20 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 
+from deployments.sandbox.addresses import HOSTS_DOMAIN
+from deployments.sandbox.contents import tls_secret
 from deployments.sandbox.environment import sandbox_environment
 from deployments.sandbox.paths import CLONE, Paths
 from deployments.sandbox.probes import connect
 from deployments.sandbox.status import as_document, read_status
 from tasks.core.kubernetes import Kubernetes
-from tasks.core.objects import NAMESPACE
+from tasks.core.objects import NAMESPACE, WantedObject
 from tests.sandbox.audit import Audit
 
 DEPLOY_SECONDS = 300
 PASSWORD_BYTES = 16
 RELEASE = "jupyterhub"
+TLS_SECRET = "jupyterhub-tls"
 
 
 @dataclass(frozen=True)
@@ -133,14 +136,19 @@ def profile(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Gener
     password = folder / "password"
     password.write_text(f"marker-{os.urandom(PASSWORD_BYTES).hex()}\n")
     namespace = f"test-{os.urandom(4).hex()}"
-    port = 30100 + int(namespace[-2:], 16)
+    operations_part(sandbox, namespace)
     own = Profile(folder / "own.yaml", namespace, password, {"extends": "sandbox", "name": namespace})
     own.change(
         cluster={"namespace": namespace},
         identity={"password": {"file": str(password)}},
-        release={"node_port": port, "timeout": "60s"},
-        checks={"url": f"http://10.51.0.2:{port}"},
+        release={"node_port": None, "timeout": "60s"},
+        ingress={"host": f"{namespace}.{HOSTS_DOMAIN}"},
     )
     yield own
-    if sandbox.kubernetes.read(NAMESPACE, namespace, None):
-        client.CoreV1Api(sandbox.api()).delete_namespace(namespace)
+    client.CoreV1Api(sandbox.api()).delete_namespace(namespace)
+
+
+def operations_part(sandbox: Sandbox, namespace: str) -> None:
+    """What operations bring before a hub comes: a namespace, with a certificate for its host."""
+    sandbox.kubernetes.ensure(WantedObject(NAMESPACE, namespace, None))
+    sandbox.kubernetes.ensure(tls_secret(sandbox.paths, TLS_SECRET, namespace))

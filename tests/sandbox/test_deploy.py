@@ -14,7 +14,7 @@ from typing import Any
 
 from config.profiles import load_profile
 from deployments.sandbox.paths import CLONE
-from tasks.cluster.plan import KEYS_SECRET, PASSWORDS_SECRET
+from tasks.core.names import KEYS_SECRET, PASSWORDS_SECRET
 from tasks.core.objects import CONFIG_MAP, POD, ROLE, SECRET
 from tests.sandbox.conftest import Profile, Sandbox
 
@@ -84,7 +84,7 @@ def test_secrets_are_nowhere_but_in_their_place(sandbox: Sandbox, profile: Profi
     assert kept
     keys = {base64.b64decode(value).decode() for value in kept["data"].values()}
     secrets = {profile.password.read_text().strip(), *keys}
-    assert len(secrets) == 4
+    assert len(secrets) == 6
     profile.change(server={"idle_timeout": "3h"})
     running = subprocess.Popen(
         sandbox.command("deploy", str(profile), "--json"), cwd=CLONE, env=sandbox.environment,
