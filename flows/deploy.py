@@ -23,8 +23,11 @@ from tasks.core.change import Plan
 from tasks.core.errors import HubError
 from tasks.core.fence import Claim, Fence, FenceLost, hold_fence
 from tasks.core.kubernetes import Kubernetes
+from tasks.core.names import CHART_SECRET, METRICS_SERVICE, token_key
 from tasks.core.problems import Gathering, require_ready
 from tasks.core.records import CheckResult, ReleaseRecord
+from tasks.monitoring.phase import check_monitoring, ensure_monitoring, plan_monitoring
+from tasks.monitoring.plan import TokenRef
 from tasks.registry.phase import pin_images
 from tasks.release.phase import (
     check_release,
@@ -36,12 +39,12 @@ from tasks.release.phase import (
     want_release,
 )
 from tasks.release.plan import WantedRelease
-from tasks.release.plan import permissions as release_permissions
 from tasks.validation.phase import check_hub, require_passed
 
 Profile = Annotated[
     str, Field(title="Profile", description="The hub to deploy.", json_schema_extra={"enum": [*profile_names()]})
 ]
+METRICS_TOKEN = TokenRef(CHART_SECRET, token_key(METRICS_SERVICE))
 PlanOnly = Annotated[bool, Field(title="Plan only", description="Show what would change, and change nothing.")]
 
 
@@ -81,11 +84,13 @@ def deploy(profile: Profile, plan_only: PlanOnly = False) -> DeployResult:
 def prepare(hub: Hub, folder: Path) -> tuple[PinnedImages, WantedRelease]:
     """What is to run is known, and the cluster has what that needs; else NotReady with everything that is missing."""
     gathering = Gathering()
-    gathering.add(gathering.attempt(check_cluster, hub, release_permissions(hub)) or ())
     images = gathering.attempt(pin_images, hub)
     chart = gathering.attempt(fetch_chart, hub, folder)
-    gathering.add(gathering.attempt(check_release, hub, chart) or ())
-    release = gathering.attempt(want_release, hub, images, chart) if images and chart else None
+    answers = gathering.add(gathering.attempt(check_cluster, hub))
+    if answers:
+        gathering.add(gathering.attempt(check_release, hub, chart))
+        gathering.add(gathering.attempt(check_monitoring, hub))
+    release = gathering.attempt(want_release, hub, images, chart) if answers and images and chart else None
     for problem in gathering.problems:
         get_run_logger().warning("%s", problem)
     show_problems(hub.name, gathering.problems)
@@ -97,7 +102,7 @@ def prepare(hub: Hub, folder: Path) -> tuple[PinnedImages, WantedRelease]:
 
 def make_plan(hub: Hub, release: WantedRelease) -> Plan:
     """Everything that a deploy would change, shown before anything is touched."""
-    plan = plan_cluster(hub) + plan_release(hub, release)
+    plan = plan_cluster(hub) + plan_release(hub, release) + plan_monitoring(hub, METRICS_TOKEN)
     show_plan(hub.name, plan)
     for change in plan:
         get_run_logger().info("plan: %s", change)
@@ -109,6 +114,7 @@ def carry_out(hub: Hub, images: PinnedImages, release: WantedRelease, fence: Fen
     try:
         ensure_cluster(hub, fence)
         deployed = ensure_release(hub, release, fence)
+        ensure_monitoring(hub, METRICS_TOKEN, fence)
         checks = check_hub(hub, images.notebook)
         record = record_release(hub, images.notebook, deployed, checks, fence)
         show_checks(hub.name, checks)

@@ -53,12 +53,12 @@ READERS = 8
 
 
 @hub_task(name="check cluster", description="Looks for what the hub needs of the cluster and does not have.")
-def check_cluster(hub: Hub, others: Sequence[Access]) -> tuple[Problem, ...]:
-    """What stands in the way, permissions for this and ``others`` among it. Reads only."""
+def check_cluster(hub: Hub) -> tuple[Problem, ...]:
+    """What stands in the way of this phase, and of users' servers. Reads only."""
     kubernetes = Kubernetes.connect()
     # The first question, so that one clear error says that nobody answers.
     namespace = kubernetes.read(NAMESPACE, hub.cluster.namespace, None)
-    needed = (*permissions(hub), *others, *(() if namespace else (Access("create", NAMESPACE, None),)))
+    needed = (*permissions(hub), *(() if namespace else (Access("create", NAMESPACE, None),)))
     with ThreadPoolExecutor(READERS) as pool:
         denied = pool.submit(kubernetes.list_denied, needed, hub.cluster.namespace)
         found = cluster_problems(hub, _see(hub, kubernetes, pool), datetime.now(UTC))

@@ -36,9 +36,10 @@ class Gathering:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
-    def add(self, problems: Iterable[Problem]) -> None:
-        """Keep these too."""
-        self.problems += problems
+    def add(self, problems: Iterable[Problem] | None) -> bool:
+        """Keep these too; whether there was an answer at all."""
+        self.problems += problems or ()
+        return problems is not None
 
     def attempt(self, look: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
         """What ``look`` returns; None when it raised a HubError, which is kept as a problem."""

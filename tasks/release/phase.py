@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from config.images import PinnedImage, PinnedImages
 from config.spec import Gpu, Hub
 from config.types import parse_duration
+from tasks.core.access import access_problems
 from tasks.core.address import Address
 from tasks.core.change import Plan
 from tasks.core.errors import HubError, Permanent
@@ -38,7 +39,7 @@ from tasks.release import plan
 from tasks.release.client import Helm
 from tasks.release.drift import kind_of, plan_drift
 from tasks.release.hub import restore_routes
-from tasks.release.plan import WantedRelease
+from tasks.release.plan import WantedRelease, permissions
 from tasks.release.preflight import chart_problems, offered_gpu
 from tasks.release.state import ChartArchive, ReleaseStatus, Revision, SeenRelease, last_good, status_of
 from tasks.release.values import fingerprint, values_for, values_hash
@@ -60,16 +61,18 @@ class DeployedRelease:
 
 @hub_task(name="fetch chart", description="Brings the Helm chart here, and checks its digest.")
 def fetch_chart(hub: Hub, folder: Path) -> ChartArchive:
-    """The chart is on disk, in ``folder`` if it had to be downloaded."""
-    return Helm(hub.cluster.namespace).read_chart(hub.release.chart, folder)
+    """The chart is on disk, in ``folder`` if it had to be downloaded, and there is a Helm that can install it."""
+    helm = Helm(hub.cluster.namespace)
+    helm.read_version()
+    return helm.read_chart(hub.release.chart, folder)
 
 
 @hub_task(name="check release", description="Looks for what would keep Helm from installing the chart.")
 def check_release(hub: Hub, chart: ChartArchive | None) -> tuple[Problem, ...]:
     """What stands in the way of this phase. Reads only."""
     kubernetes = Kubernetes.connect()
-    Helm(hub.cluster.namespace).read_version()
-    return chart_problems(chart, kubernetes.read_version()) if chart else ()
+    denied = kubernetes.list_denied(permissions(hub), hub.cluster.namespace)
+    return (*access_problems(denied), *(chart_problems(chart, kubernetes.read_version()) if chart else ()))
 
 
 @hub_task(name="want release", description="Works out the chart's values for the hub.")

@@ -31,8 +31,11 @@ PASSED = CheckResult(name="a user signs in", passed=True, detail="in", seconds=0
 FAILED = CheckResult(name="a user signs in", passed=False, detail="refused", seconds=0.1)
 FENCE = cast("Fence", object())
 CHANGE = Plan((Change.of(Action.CREATE, "Namespace jupyterhub-test"),))
-LOOKS = ("check_cluster", "pin_images", "fetch_chart", "check_release", "want_release", "plan_cluster", "plan_release")
-WRITES = ("ensure_namespace", "ensure_cluster", "ensure_release", "check_hub")
+LOOKS = (
+    "pin_images", "fetch_chart", "check_cluster", "check_release", "check_monitoring", "want_release",
+    "plan_cluster", "plan_release", "plan_monitoring",
+)  # fmt: skip
+WRITES = ("ensure_namespace", "ensure_cluster", "ensure_release", "ensure_monitoring", "check_hub")
 CHART = ChartArchive(Path("chart.tgz"), RELEASE.chart, RELEASE.chart_digest)
 WRONG = Problem("StorageClass fast", "there is none of that name", "choose another")
 
@@ -55,12 +58,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "pin_images": IMAGES,
         "fetch_chart": CHART,
         "check_release": (),
+        "check_monitoring": (),
         "want_release": WantedRelease("jupyterhub", CHART, {}),
         "plan_cluster": CHANGE,
         "plan_release": Plan(),
+        "plan_monitoring": Plan(),
         "ensure_namespace": CHANGE,
         "ensure_cluster": CHANGE,
         "ensure_release": RELEASE,
+        "ensure_monitoring": Plan(),
         "check_hub": (PASSED,),
         "restore_release": None,
     }
@@ -124,10 +130,23 @@ def test_everything_that_is_missing_is_told_at_once(calls: list[str], monkeypatc
     monkeypatch.setattr(module, "fetch_chart", _step("fetch_chart", _fail(no_chart), calls))
     with pytest.raises(NotReady) as raised:
         module.deploy("sandbox")
-    assert calls == ["check_cluster", "pin_images", "fetch_chart", "check_release"]
+    assert calls == ["pin_images", "fetch_chart", "check_cluster", "check_release", "check_monitoring"]
     text = str(raised.value)
     assert "3 things are missing or wrong" in text
     assert all(part in text for part in ("StorageClass fast", "registry: look", "chart: look", "push it"))
+
+
+def test_a_cluster_that_does_not_answer_is_told_once_with_what_is_wrong_elsewhere(
+    calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task, "RETRY_DELAYS_SECONDS", [0, 0, 0])
+    down = Transient("Kubernetes", "GET /api", "cannot be reached", "check it")
+    monkeypatch.setattr(module, "check_cluster", _step("check_cluster", _fail(down), calls))
+    monkeypatch.setattr(module, "fetch_chart", _step("fetch_chart", _fail(Permanent("helm", "start", "no", "")), calls))
+    with pytest.raises(NotReady, match="2 things are missing") as raised:
+        module.deploy("sandbox")
+    assert str(raised.value).count("cannot be reached") == 1
+    assert set(calls) == {"pin_images", "fetch_chart", "check_cluster"}
 
 
 def test_what_is_good_to_know_stops_nothing(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
