@@ -19,6 +19,7 @@ from config.types import parse_duration
 from tasks.core.errors import Permanent
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.objects import DEPLOYMENT, POD
+from tasks.core.pods import PodWatch
 from tasks.core.wait import wait_until
 from tasks.validation.client import UserSession
 from tasks.validation.state import not_available, pod_differences
@@ -86,7 +87,7 @@ class Checks:
         started = time.monotonic()
         self._start()
         seconds = time.monotonic() - started
-        pods = self.kubernetes.list(POD, self.hub.cluster.namespace, f"hub.jupyter.org/username={self.tester.user}")
+        pods = self.kubernetes.list(POD, self.hub.cluster.namespace, self._tester_label)
         found = pod_differences(pods[0], self.hub, self.image) if len(pods) == 1 else (f"{len(pods)} pods run",)
         if found:
             remedy = "compare the release's values with the profile; does something in the cluster change pods?"
@@ -135,7 +136,12 @@ class Checks:
 
     def _start(self) -> None:
         timeout = parse_duration(self.hub.server.start_timeout).total_seconds()
-        self.tester.start_server(timeout, self.say)
+        watch = PodWatch(self.kubernetes, self.hub.cluster.namespace, self._tester_label, lambda _phrase: None)
+        self.tester.start_server(timeout, self.say, watch.look)
+
+    @property
+    def _tester_label(self) -> str:
+        return f"hub.jupyter.org/username={self.tester.user}"
 
     @property
     def _files(self) -> tuple[str, ...]:

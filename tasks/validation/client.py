@@ -62,11 +62,14 @@ class UserSession:
         except Transient as error:
             return error.answered
 
-    def start_server(self, timeout: float, on_progress: Callable[[str], None]) -> None:
-        """This user's server runs. Follows the hub's own progress; Permanent, with its last word, on failure."""
+    def start_server(self, timeout: float, on_progress: Callable[[str], None], on_tick: Callable[[], None]) -> None:
+        """This user's server runs. Follows the hub's own progress; Permanent, with its last word, on failure.
+
+        ``on_tick`` is called every few seconds (the hub sends an empty line each 8 s); what it raises ends the waiting.
+        """
         allowed = (HTTPStatus.CREATED, HTTPStatus.ACCEPTED)
         self._send("POST", f"{self._api}/server", headers=self._hub_headers(), allowed=allowed)
-        self._follow_progress(time.monotonic() + timeout, on_progress)
+        self._follow_progress(time.monotonic() + timeout, on_progress, on_tick)
         # The server's own login: the page sends the browser to the hub and back, which sets its cookie.
         self._send("GET", f"/user/{quote(self.user)}/lab")
 
@@ -110,7 +113,9 @@ class UserSession:
         user = self._send("GET", "/hub/api/user", headers=self._hub_headers()).json()
         return bool(user.get("servers"))
 
-    def _follow_progress(self, deadline: float, on_progress: Callable[[str], None]) -> None:
+    def _follow_progress(
+        self, deadline: float, on_progress: Callable[[str], None], on_tick: Callable[[], None]
+    ) -> None:
         """Read the hub's event stream until the server is ready (JupyterHub REST API 5, .../server/progress)."""
         asked = f"start the server of {self.user}"
         said = "nothing"
@@ -119,6 +124,7 @@ class UserSession:
         try:
             with self._http.stream("GET", url, headers=headers, timeout=deadline - time.monotonic()) as answer:
                 for line in answer.iter_lines():
+                    on_tick()
                     if line.startswith("data:"):
                         event: Json = json.loads(line.removeprefix("data:"))
                         said = event.get("message", said)

@@ -422,9 +422,9 @@ def test_a_servers_start_is_followed_to_its_end(events: list[dict[str, Any]], sa
     heard: list[str] = []
     if said:
         with pytest.raises(Permanent, match=said):
-            session.start_server(10, heard.append)
+            session.start_server(10, heard.append, lambda: None)
     else:
-        session.start_server(10, heard.append)
+        session.start_server(10, heard.append, lambda: None)
         assert seen[-1].url.path == "/user/bob/lab"
     assert heard == [event["message"] for event in events]
 
