@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from config.profiles import BadProfile, load_profile
 from config.spec import Hub
 from deployments.sandbox import __main__ as sandbox
+from deployments.sandbox.addresses import HUB
 from deployments.sandbox.environment import as_shell, sandbox_environment
 from deployments.sandbox.paths import Paths, write_if_changed
 from tasks.core.errors import HubError
@@ -94,6 +95,8 @@ def _what_next(hub: Hub, profile: str, kubeconfig: str | None, environment: dict
         f"  password    is in the {hub.identity.password}",
     ]
     if kubeconfig is None:
+        # A browser on this machine knows neither that name nor the sandbox's CA.
+        lines.insert(2, f"  in browser  {HUB}")
         prefect = environment["PREFECT_API_URL"].removesuffix("/api")
         lines += [f"  Prefect UI  {prefect}", "", "  next: . .sandbox/env  then"]
     return "\n".join([*lines, f"  python -m flows deploy {profile} --plan-only", ""])

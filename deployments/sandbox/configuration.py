@@ -107,7 +107,9 @@ SystemdCgroup = false
 
 
 def _registry_hosts(paths: Paths) -> str:
-    return f'server = "{REGISTRY_URL}"\n\n[host."{REGISTRY_URL}"]\nca = "{paths.registry_certificates}/ca.crt"\n'
+    """The CA stands twice: what the host does not have is looked for again at the server, which is the same."""
+    trust = f'ca = "{paths.registry_certificates}/ca.crt"\n'
+    return f'server = "{REGISTRY_URL}"\n{trust}\n[host."{REGISTRY_URL}"]\n{trust}'
 
 
 def _cni(paths: Paths) -> dict[str, Any]:

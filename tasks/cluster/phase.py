@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from typing import ParamSpec, TypeVar
 
 from prefect.logging import get_run_logger
 from pydantic import SecretStr
@@ -40,6 +41,9 @@ from tasks.core.problems import Problem
 from tasks.core.secrets import read_secret
 from tasks.core.task import hub_task
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 KEYS = (
     # The keys that the chart keeps in its Secret, each 32 random bytes in hexadecimal, as the chart draws them.
     "hub.config.ConfigurableHTTPProxy.auth_token",
@@ -56,8 +60,8 @@ READERS = 8
 def check_cluster(hub: Hub) -> tuple[Problem, ...]:
     """What stands in the way of this phase, and of users' servers. Reads only."""
     kubernetes = Kubernetes.connect()
-    # The first question, so that one clear error says that nobody answers.
-    namespace = kubernetes.read(NAMESPACE, hub.cluster.namespace, None)
+    kubernetes.read_version()  # the first question, so that one clear error says that nobody answers
+    namespace = _look(kubernetes.read, NAMESPACE, hub.cluster.namespace, None)
     needed = (*permissions(hub), *(() if namespace else (Access("create", NAMESPACE, None),)))
     with ThreadPoolExecutor(READERS) as pool:
         denied = pool.submit(kubernetes.list_denied, needed, hub.cluster.namespace)
@@ -93,12 +97,12 @@ def ensure_cluster(hub: Hub, fence: Fence) -> Plan:
 
 
 def _see(hub: Hub, kubernetes: Kubernetes, pool: ThreadPoolExecutor) -> SeenCluster:
-    namespace = hub.cluster.namespace
-    classes, ingress_classes, nodes = (
-        pool.submit(_list_if_allowed, kubernetes, kind) for kind in (STORAGE_CLASS, INGRESS_CLASS, NODE)
-    )
-    claims, quotas, limits = (pool.submit(kubernetes.list, kind, namespace) for kind in (CLAIM, QUOTA, LIMIT_RANGE))
-    tls = pool.submit(kubernetes.read, SECRET, hub.ingress.tls_secret, namespace) if hub.ingress else None
+    def submit(kind: Kind, namespace: str | None) -> Future[Sequence[Body] | None]:
+        return pool.submit(_look, kubernetes.list, kind, namespace)
+
+    classes, ingress_classes, nodes = (submit(kind, None) for kind in (STORAGE_CLASS, INGRESS_CLASS, NODE))
+    claims, quotas, limits = (submit(kind, hub.cluster.namespace) for kind in (CLAIM, QUOTA, LIMIT_RANGE))
+    tls = pool.submit(_look, _read_tls_secret, hub, kubernetes)
     return SeenCluster(
         storage_classes=classes.result(),
         ingress_classes=ingress_classes.result(),
@@ -106,14 +110,21 @@ def _see(hub: Hub, kubernetes: Kubernetes, pool: ThreadPoolExecutor) -> SeenClus
         claims=claims.result(),
         quotas=quotas.result(),
         limit_ranges=limits.result(),
-        tls_secret=tls.result() if tls else None,
+        tls_secrets=tls.result(),
     )
 
 
-def _list_if_allowed(kubernetes: Kubernetes, kind: Kind) -> Sequence[Body] | None:
-    """Many companies let nobody look beyond a namespace; that keeps us from checking, not from deploying."""
+def _read_tls_secret(hub: Hub, kubernetes: Kubernetes) -> Sequence[Body]:
+    if hub.ingress is None:
+        return ()
+    found = kubernetes.read(SECRET, hub.ingress.tls_secret, hub.cluster.namespace)
+    return (found,) if found else ()
+
+
+def _look(look: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+    """What is there; None for what the account may not see: that keeps us from checking, not from deploying."""
     try:
-        return kubernetes.list(kind, None)
+        return look(*args, **kwargs)
     except Permanent:
         return None
 

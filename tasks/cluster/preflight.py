@@ -31,8 +31,8 @@ def cluster_problems(hub: Hub, seen: SeenCluster, now: datetime) -> tuple[Proble
         *_storage_problems(hub, seen),
         *_ingress_problems(hub, seen, now),
         *_node_problems(hub, seen.nodes),
-        *_quota_problems(hub, seen.quotas),
-        *_limit_problems(hub, seen.limit_ranges),
+        *_quota_problems(hub, seen.quotas or ()),
+        *_limit_problems(hub, seen.limit_ranges or ()),
     )
 
 
@@ -43,7 +43,7 @@ def _storage_problems(hub: Hub, seen: SeenCluster) -> Iterator[Problem]:
     classes = {found["metadata"]["name"]: found for found in seen.storage_classes}
     storage = hub.storage
     asked = {"storage.home": storage.home.storage_class, "storage.database": storage.database.storage_class}
-    if storage.shared and not _has_claim(seen.claims, storage.shared.claim):
+    if storage.shared and not _has_claim(seen.claims or (), storage.shared.claim):
         asked["storage.shared"] = storage.shared.storage_class
     for name in sorted({found for found in asked.values() if found}):
         keys = ", ".join(key for key, value in asked.items() if value == name)
@@ -79,10 +79,12 @@ def _ingress_problems(hub: Hub, seen: SeenCluster, now: datetime) -> Iterator[Pr
         yield Problem(f"IngressClass {wanted}", "there is none of that name", f"{has}; correct ingress.ingress_class")
     secret = f"Secret {hub.ingress.tls_secret}"
     make = f"kubectl create secret tls {hub.ingress.tls_secret} --namespace {hub.cluster.namespace} --cert … --key …"
-    if seen.tls_secret is None:
+    if seen.tls_secrets is None:
+        return  # the permission that is missing is a problem of its own
+    if not seen.tls_secrets:
         yield Problem(secret, "there is none of that name", f"{make} (and the namespace first, if it is not there)")
-        return
-    yield from _certificate_problems(secret, host, seen.tls_secret, now, make)
+    for found in seen.tls_secrets:
+        yield from _certificate_problems(secret, host, found, now, make)
 
 
 def _certificate_problems(secret: str, host: str, body: Body, now: datetime, make: str) -> Iterator[Problem]:

@@ -29,10 +29,11 @@ class SeenCluster:
     storage_classes: Sequence[Body] | None = ()
     ingress_classes: Sequence[Body] | None = ()
     nodes: Sequence[Body] | None = ()
-    claims: Sequence[Body] = ()
-    quotas: Sequence[Body] = ()
-    limit_ranges: Sequence[Body] = ()
-    tls_secret: Body | None = field(default=None, repr=False)
+    claims: Sequence[Body] | None = ()
+    quotas: Sequence[Body] | None = ()
+    limit_ranges: Sequence[Body] | None = ()
+    tls_secrets: Sequence[Body] | None = field(default=(), repr=False)
+    """Those of the name that the profile gives: one or none."""
 
 
 def parse_certificate(secret: Body) -> SeenCertificate | None:

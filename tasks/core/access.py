@@ -17,12 +17,12 @@ def missing_access(wanted: Iterable[Access], rules: Sequence[Body]) -> tuple[Acc
 
 def access_problems(missing: Iterable[Access]) -> tuple[Problem, ...]:
     """One problem for each kind of object, since one line of a Role mends it."""
-    verbs: dict[tuple[str, str], list[str]] = {}
+    verbs: dict[tuple[str, str], set[str]] = {}
     for access in missing:
-        verbs.setdefault((access.where, access.resource), []).append(access.verb)
+        verbs.setdefault((access.where, access.resource), set()).add(access.verb)
     return tuple(
         Problem(
-            f"permission to {', '.join(found)} {resource} {where}",
+            f"permission to {', '.join(sorted(found))} {resource} {where}",
             "this account does not have it",
             "give it these verbs by a Role and a RoleBinding (in the whole cluster: ClusterRole, ClusterRoleBinding)",
         )

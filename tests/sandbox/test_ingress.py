@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from config.profiles import load_profile
-from deployments.sandbox.addresses import HUB
+from deployments.sandbox.addresses import HUB, REGISTRY_PORT
 from deployments.sandbox.paths import CLONE
 from tasks.core.address import Address
 from tasks.validation.client import UserSession
@@ -34,9 +34,12 @@ def address(sandbox: Sandbox) -> Address:
 def test_the_certificate_is_verified_for_the_hosts_name(address: Address) -> None:
     with closing(address.open_client(10)) as client:
         assert client.get(f"{address.url}/hub/health").status_code == 200
-    other = Address("https://other.test", address.ca, address.ip)
-    with closing(other.open_client(10)) as client, pytest.raises(httpx.ConnectError, match=r"other\.test"):
-        client.get(f"{other.url}/hub/health")
+    other = Address(f"https://hub.test:{REGISTRY_PORT}", address.ca, address.ip)
+    with (
+        closing(other.open_client(10)) as client,
+        pytest.raises(httpx.ConnectError, match=r"for 'hub\.test'"),
+    ):
+        client.get(f"{other.url}/v2/")
     unknown_ca = Address(address.url, None, address.ip)
     with closing(unknown_ca.open_client(10)) as client, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY"):
         client.get(f"{address.url}/hub/health")

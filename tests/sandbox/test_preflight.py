@@ -125,7 +125,7 @@ def test_permissions_that_are_missing_are_listed_by_kind(
 ) -> None:
     said = _refused(sandbox, profile, env={"KUBECONFIG": str(little_rights)})
     where = f"in namespace {profile.namespace}"
-    assert f"permission to create, patch secrets {where}" in said
+    assert f"permission to create, delete, patch, update, watch secrets {where}" in said
     assert f"permission to create, get, patch roles.rbac.authorization.k8s.io {where}" in said
     assert f"permission to create, get, update leases.coordination.k8s.io {where}" in said
     assert f"permission to create, delete, get, list, patch, update, watch deployments.apps {where}" in said

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from config.profiles import load_profile
 from deployments.sandbox.paths import CLONE
 from tasks.core.address import Address
+from tasks.core.errors import Transient
 from tasks.core.objects import LEASE, POD
 from tasks.core.wait import wait_until
 from tasks.validation.client import UserSession
@@ -33,20 +34,18 @@ def healthy(sandbox: Sandbox, profile: Profile) -> Profile:
 
 def test_an_edit_by_hand_is_shown_exactly_and_taken_back(sandbox: Sandbox, healthy: Profile) -> None:
     apps = client.AppsV1Api(sandbox.api())
-    container = {"name": "hub", "resources": {"limits": {"memory": "3Gi"}}}
-    kept = apps.read_namespaced_deployment("hub", healthy.namespace).spec.template.spec.containers[0].resources
-    patch = {"spec": {"strategy": {"type": "RollingUpdate"}, "template": {"spec": {"containers": [container]}}}}
+    own = {"name": "hub", "readinessProbe": {"periodSeconds": 7}, "env": [{"name": "SOMEBODYS_OWN", "value": "1"}]}
+    patch = {"spec": {"template": {"spec": {"containers": [own]}}}}
     apps.patch_namespaced_deployment("hub", healthy.namespace, patch)
     plan = sandbox.flows("deploy", str(healthy), "--plan-only", "--json")
     assert plan.code == 2
-    assert kept.limits is None  # so what was added there is somebody's own, and stays
-    strategy = "Deployment hub spec.strategy.type"
-    assert plan.result["plan"] == [
-        {"action": "update", "what": strategy, "before": "RollingUpdate", "after": "Recreate"}
-    ]
+    edited = "Deployment hub spec.template.spec.containers[hub].readinessProbe.periodSeconds"
+    assert plan.result["plan"] == [{"action": "update", "what": edited, "before": "7", "after": "2"}]
     ended = sandbox.flows("deploy", str(healthy), "--json")
     assert ended.code == 0, ended.stderr[-3000:]
-    assert apps.read_namespaced_deployment("hub", healthy.namespace).spec.strategy.type == "Recreate"
+    [hub] = apps.read_namespaced_deployment("hub", healthy.namespace).spec.template.spec.containers
+    assert hub.readiness_probe.period_seconds == 2
+    assert "SOMEBODYS_OWN" in [one.name for one in hub.env]  # the chart does not set it, so it stays
     _is_settled(sandbox, healthy)
 
 
@@ -68,8 +67,8 @@ def test_gpus_are_offered_while_a_node_advertises_some(sandbox: Sandbox, healthy
     healthy.change(server={"gpu": {"count": 1}})
     _is_settled(sandbox, healthy)
     core = client.CoreV1Api(sandbox.api())
-    path = "/status/capacity/nvidia.com~1gpu"
-    core.patch_node_status("hubwright", [{"op": "add", "path": path, "value": "2"}])
+    paths = [f"/status/{amounts}/nvidia.com~1gpu" for amounts in ("capacity", "allocatable")]
+    core.patch_node_status("hubwright", [{"op": "add", "path": path, "value": "2"} for path in paths])
     try:
         plan = sandbox.flows("deploy", str(healthy), "--plan-only", "--json")
         assert plan.code == 2
@@ -77,8 +76,7 @@ def test_gpus_are_offered_while_a_node_advertises_some(sandbox: Sandbox, healthy
         assert change["what"] == "Release jupyterhub value singleuser.profileList"
         assert "nvidia.com/gpu" in change["after"] or change["after"].endswith("…")
     finally:
-        core.patch_node_status("hubwright", [{"op": "remove", "path": path}])
-        core.patch_node_status("hubwright", [{"op": "remove", "path": path.replace("capacity", "allocatable")}])
+        core.patch_node_status("hubwright", [{"op": "remove", "path": path} for path in paths])
     _is_settled(sandbox, healthy)
 
 
@@ -162,11 +160,17 @@ def test_when_the_proxy_restarted_a_running_server_is_in_reach_at_once(sandbox: 
         try:
             _restart_proxy(sandbox, healthy)
             started = time.monotonic()
-            status = lambda: "" if user.read_page("/user/proxy-test/api/status") == 200 else "not routed"  # noqa: E731
-            wait_until("test", "route", status, seconds=20, remedy="the hub looks every 10 s")
+            wait_until("test", "route", lambda: _not_routed(user), seconds=20, remedy="the hub looks every 10 s")
             print(f"routed {time.monotonic() - started:.1f} s after the proxy was ready")
         finally:
             user.stop_server()
+
+
+def _not_routed(user: UserSession) -> str:
+    try:
+        return "" if user.read_page(f"/user/{user.user}/api/status") == 200 else "the hub answers"
+    except Transient as error:
+        return error.answered
 
 
 def _restart_proxy(sandbox: Sandbox, profile: Profile) -> None:

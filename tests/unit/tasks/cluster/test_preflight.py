@@ -68,7 +68,7 @@ def _problems(**seen: Any) -> list[str]:
         "storage_classes": [_class("standard")],
         "ingress_classes": [_named("nginx")],
         "nodes": [_node()],
-        "tls_secret": _tls(HOST),
+        "tls_secrets": [_tls(HOST)],
     }
     hub = Hub.model_validate(load_profile("iav-v1").model_dump() | seen.pop("hub", {}))
     found = cluster_problems(hub, SeenCluster(**{**good, **seen}), NOW)
@@ -80,12 +80,13 @@ def _problems(**seen: Any) -> list[str]:
     "seen",
     [
         {},
-        {"tls_secret": _tls("*.example.internal")},
+        {"tls_secrets": [_tls("*.example.internal")]},
         {"quotas": [_quota("pods", "10", "9"), _quota("limits.memory", "4Gi", "3Gi")]},
         {"limit_ranges": [_limit(max={"memory": "1Gi", "cpu": "1"}, min={"memory": "256Mi"})]},
         {"nodes": [_node(unschedulable=True), _node(memory="256Mi", cpu="100m")]},
         {"claims": [_named("jupyterhub-shared-home")], "storage_classes": [_class("other")]},
-        {"hub": {"ingress": None, "checks": {"url": "http://hub.test"}}, "tls_secret": None, "ingress_classes": []},
+        {"tls_secrets": None, "claims": None, "quotas": None, "limit_ranges": None},
+        {"hub": {"ingress": None, "checks": {"url": "http://hub.test"}}, "tls_secrets": [], "ingress_classes": []},
     ],
 )
 def test_nothing_is_found_where_everything_is_there(seen: dict[str, Any]) -> None:
@@ -109,15 +110,18 @@ def test_nothing_is_found_where_everything_is_there(seen: dict[str, Any]) -> Non
         ({"ingress_classes": [_named("traefik")]}, "IngressClass nginx: there is none of that name"),
         ({"ingress_classes": []}, "IngressClass nginx: there is none of that name"),
         ({"ingress_classes": None}, "note: Ingress classes: this account may not look at them"),
-        ({"tls_secret": None}, "Secret jupyterhub-tls: there is none of that name"),
-        ({"tls_secret": {"data": {"tls.crt": "AAAA"}}}, "Secret jupyterhub-tls: it holds no certificate with its key"),
-        ({"tls_secret": {}}, "Secret jupyterhub-tls: it holds no certificate with its key"),
-        ({"tls_secret": _tls(HOST, key=OTHER_KEY)}, "Secret jupyterhub-tls: its key is not that of its certificate"),
-        ({"tls_secret": _tls("other.internal")}, f"its certificate is for other.internal, not for {HOST}"),
-        ({"tls_secret": _tls("*.internal")}, f"its certificate is for *.internal, not for {HOST}"),
-        ({"tls_secret": _tls()}, f"its certificate is for no host at all, not for {HOST}"),
-        ({"tls_secret": _tls(HOST, days=-1)}, "its certificate expired on 2026-02-28"),
-        ({"tls_secret": _tls(HOST, days=13)}, "note: Secret jupyterhub-tls: its certificate expires on 2026-03-14"),
+        ({"tls_secrets": []}, "Secret jupyterhub-tls: there is none of that name"),
+        (
+            {"tls_secrets": [{"data": {"tls.crt": "AAAA"}}]},
+            "Secret jupyterhub-tls: it holds no certificate with its key",
+        ),
+        ({"tls_secrets": [{}]}, "Secret jupyterhub-tls: it holds no certificate with its key"),
+        ({"tls_secrets": [_tls(HOST, key=OTHER_KEY)]}, "Secret jupyterhub-tls: its key is not that of its certificate"),
+        ({"tls_secrets": [_tls("other.internal")]}, f"its certificate is for other.internal, not for {HOST}"),
+        ({"tls_secrets": [_tls("*.internal")]}, f"its certificate is for *.internal, not for {HOST}"),
+        ({"tls_secrets": [_tls()]}, f"its certificate is for no host at all, not for {HOST}"),
+        ({"tls_secrets": [_tls(HOST, days=-1)]}, "its certificate expired on 2026-02-28"),
+        ({"tls_secrets": [_tls(HOST, days=13)]}, "note: Secret jupyterhub-tls: its certificate expires on 2026-03-14"),
         ({"nodes": []}, "nodes: none is ready and takes pods"),
         ({"nodes": [_node(ready="False")]}, "nodes: none is ready and takes pods"),
         ({"nodes": None}, "note: nodes: this account may not look at them"),
@@ -135,7 +139,7 @@ def test_each_thing_that_is_missing_or_wrong_is_found(seen: dict[str, Any], said
 
 
 def test_everything_is_found_at_once() -> None:
-    nothing = {"storage_classes": [], "ingress_classes": [], "nodes": [], "tls_secret": None}
+    nothing = {"storage_classes": [], "ingress_classes": [], "nodes": [], "tls_secrets": []}
     found = _problems(**nothing)
     assert [problem.split(":")[0] for problem in found] == [
         "StorageClass standard", "StorageClass", "IngressClass nginx", "Secret jupyterhub-tls", "nodes",
