@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from tasks.core.diagnosis import Diagnosis, Trouble, diagnose, event_time
+from tasks.core.diagnosis import Diagnosis, diagnose, event_time
 from tasks.core.errors import Permanent, Transient
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.objects import EVENT, POD, REPLICA_SET, Body
+from tasks.core.remedies import Trouble
 
 GRACE_SECONDS = 12.0
 """A trouble that stands for so long does not go away by itself. Some do, like a name service that hiccups; and a

@@ -28,7 +28,7 @@ AUTHENTICATOR_TRAITS = {
     },
 }
 FINGERPRINT_ANNOTATION = "hubwright.io/password-fingerprint"
-ROUTES_SECONDS = 10
+ROUTES_SECONDS = 5
 SERVICE_SCOPES = {ROUTES_SERVICE: "proxy", METRICS_SERVICE: "read:metrics"}
 """The hub's services, and what each may do (scopes of JupyterHub 5)."""
 KEEP = {"helm.sh/resource-policy": "keep"}

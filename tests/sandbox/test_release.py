@@ -160,7 +160,7 @@ def test_when_the_proxy_restarted_a_running_server_is_in_reach_at_once(sandbox: 
         try:
             _restart_proxy(sandbox, healthy)
             started = time.monotonic()
-            wait_until("test", "route", lambda: _not_routed(user), seconds=20, remedy="the hub looks every 10 s")
+            wait_until("test", "route", lambda: _not_routed(user), seconds=20, remedy="the hub looks every 5 s")
             print(f"routed {time.monotonic() - started:.1f} s after the proxy was ready")
         finally:
             user.stop_server()

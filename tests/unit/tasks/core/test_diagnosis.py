@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.diagnosis import CAUSE_HEAD, CAUSE_TAIL, LOG_LINES, Diagnosis, Trouble, diagnose
+from tasks.core.diagnosis import CAUSE_HEAD, CAUSE_TAIL, LOG_LINES, Diagnosis, diagnose
+from tasks.core.remedies import Trouble
 
 SINCE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BEFORE, EARLY, LATE = "2026-03-01T11:30:00Z", "2026-03-01T12:00:10Z", "2026-03-01T12:01:00Z"
