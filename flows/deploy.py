@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -30,6 +31,7 @@ from tasks.monitoring.phase import check_monitoring, ensure_monitoring, plan_mon
 from tasks.monitoring.plan import TokenRef
 from tasks.registry.phase import pin_images
 from tasks.release.phase import (
+    DeployedRelease,
     check_release,
     ensure_release,
     fetch_chart,
@@ -62,6 +64,14 @@ class DeployResult(BaseModel):
         return self.record.checks if self.record else ()
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a run is to bring about: these images, in this release."""
+
+    images: PinnedImages
+    release: WantedRelease
+
+
 @flow(name="deploy", description="Deploys a hub, checks it as a user would, and records it.")
 def deploy(profile: Profile, plan_only: PlanOnly = False) -> DeployResult:
     """The hub is as its profile says, its checks passed, and that is on record.
@@ -70,53 +80,62 @@ def deploy(profile: Profile, plan_only: PlanOnly = False) -> DeployResult:
     """
     hub = load_profile(profile)
     with TemporaryDirectory(prefix="hubwright-") as folder:
-        images, release = prepare(hub, Path(folder))
-        plan = make_plan(hub, release)
+        wanted = prepare(hub, Path(folder))
+        plan, running = make_plan(hub, wanted.release)
         if plan_only:
             return DeployResult(plan=plan)
-        ensure_namespace(hub)
+        if not plan.empty:
+            ensure_namespace(hub)
         with fence_of(hub) as fence:
-            record = carry_out(hub, images, release, fence)
+            if fence.waited:
+                plan, running = make_plan(hub, wanted.release)
+            record = carry_out(hub, wanted, running if plan.empty else None, fence)
     show_link(hub.name, hub.url)
     return DeployResult(plan=plan, record=record)
 
 
-def prepare(hub: Hub, folder: Path) -> tuple[PinnedImages, WantedRelease]:
+def prepare(hub: Hub, folder: Path) -> Wanted:
     """What is to run is known, and the cluster has what that needs; else NotReady with everything that is missing."""
-    gathering = Gathering()
-    images = gathering.attempt(pin_images, hub)
-    chart = gathering.attempt(fetch_chart, hub, folder)
-    answers = gathering.add(gathering.attempt(check_cluster, hub))
-    if answers:
-        gathering.add(gathering.attempt(check_release, hub, chart))
-        gathering.add(gathering.attempt(check_monitoring, hub))
-    release = gathering.attempt(want_release, hub, images, chart) if answers and images and chart else None
-    for problem in gathering.problems:
+    looks = Gathering()
+    images, chart, cluster, monitoring = (
+        pin_images.submit(hub), fetch_chart.submit(hub, folder), check_cluster.submit(hub), check_monitoring.submit(hub)
+    )  # fmt: skip
+    found, archive = looks.attempt(images.result), looks.attempt(chart.result)
+    release = want_release.submit(hub, found, archive) if found and archive else None
+    if looks.add(looks.attempt(cluster.result)):  # one that does not answer is told once
+        looks.add(looks.attempt(check_release, hub, archive))
+        looks.add(looks.attempt(monitoring.result))
+    wanted = looks.attempt(release.result) if release else None
+    for problem in looks.problems:
         get_run_logger().warning("%s", problem)
-    show_problems(hub.name, gathering.problems)
-    require_ready(hub.name, gathering.problems)
-    assert images
-    assert release
-    return images, release
+    show_problems(hub.name, looks.problems)
+    require_ready(hub.name, looks.problems)
+    assert found
+    assert wanted
+    return Wanted(found, wanted)
 
 
-def make_plan(hub: Hub, release: WantedRelease) -> Plan:
-    """Everything that a deploy would change, shown before anything is touched."""
-    plan = plan_cluster(hub) + plan_release(hub, release) + plan_monitoring(hub, METRICS_TOKEN)
+def make_plan(hub: Hub, release: WantedRelease) -> tuple[Plan, DeployedRelease | None]:
+    """Everything that a deploy would change, shown before anything is touched; and the release that runs now."""
+    cluster, releases = plan_cluster.submit(hub), plan_release.submit(hub, release)
+    monitoring = plan_monitoring.submit(hub, METRICS_TOKEN)
+    changes, running = releases.result()
+    plan = cluster.result() + changes + monitoring.result()
     show_plan(hub.name, plan)
     for change in plan:
         get_run_logger().info("plan: %s", change)
-    return plan
+    return plan, running
 
 
-def carry_out(hub: Hub, images: PinnedImages, release: WantedRelease, fence: Fence) -> ReleaseRecord:
-    """Each phase in its order, and back to the newest healthy release when one fails."""
+def carry_out(hub: Hub, wanted: Wanted, running: DeployedRelease | None, fence: Fence) -> ReleaseRecord:
+    """Each phase in its order, and back to the newest healthy release when one fails.
+
+    ``running`` is the release when everything is as it should be already: then only the checks are left to do.
+    """
     try:
-        ensure_cluster(hub, fence)
-        deployed = ensure_release(hub, release, fence)
-        ensure_monitoring(hub, METRICS_TOKEN, fence)
-        checks = check_hub(hub, images.notebook)
-        record = record_release(hub, images.notebook, deployed, checks, fence)
+        deployed = running or change(hub, wanted.release, fence)
+        checks = check_hub(hub, wanted.images.notebook)
+        record = record_release(hub, wanted.images.notebook, deployed, checks, fence)
         show_checks(hub.name, checks)
         require_passed(checks)
     except FenceLost:
@@ -126,6 +145,14 @@ def carry_out(hub: Hub, images: PinnedImages, release: WantedRelease, fence: Fen
         restore_release(hub, fence)
         raise
     return record
+
+
+def change(hub: Hub, release: WantedRelease, fence: Fence) -> DeployedRelease:
+    """The cluster is as the plan says."""
+    ensure_cluster(hub, fence)
+    deployed = ensure_release(hub, release, fence)
+    ensure_monitoring(hub, METRICS_TOKEN, fence)
+    return deployed
 
 
 @contextmanager

@@ -57,7 +57,11 @@ class Claim:
 class Fence:
     """A Lease that this process holds and keeps renewing, until it is given back or lost."""
 
-    def __init__(self, claim: Claim, kubernetes: Kubernetes, taken: Body) -> None:
+    waited: bool
+    """Whether somebody else had it first, and may have changed the hub."""
+
+    def __init__(self, claim: Claim, kubernetes: Kubernetes, taken: Body, *, waited: bool) -> None:
+        self.waited = waited
         self._claim = claim
         self._kubernetes = kubernetes
         self._lease = taken
@@ -117,7 +121,15 @@ def hold_fence(
     Waits for another holder up to ``bound`` seconds, and takes over from one that has not renewed for the
     time that its Lease says. Raises Permanent, naming the holder, when the bound has passed.
     """
-    fence = Fence(claim, kubernetes, _take(kubernetes, claim, say, bound))
+    reasons: list[str] = []
+
+    def waiting(reason: str) -> None:
+        if reason not in reasons:
+            say(f"waiting for the fence: {reason}")
+            reasons.append(reason)
+
+    taken = _take(kubernetes, claim, waiting, bound)
+    fence = Fence(claim, kubernetes, taken, waited=bool(reasons))
     fence.start()
     try:
         yield fence
@@ -144,7 +156,7 @@ class _Watch:
 
 def _take(kubernetes: Kubernetes, claim: Claim, say: Callable[[str], None], bound: float) -> Body:
     """The Lease, as it is once it is ours."""
-    watch, said, taken = _Watch(), set[str](), list[Body]()
+    watch, taken = _Watch(), list[Body]()
 
     def missing() -> str:
         seen = kubernetes.read(LEASE, claim.name, claim.namespace)
@@ -158,14 +170,9 @@ def _take(kubernetes: Kubernetes, claim: Claim, say: Callable[[str], None], boun
             return "somebody else was faster"
         return ""
 
-    def say_once(reason: str) -> None:
-        if reason not in said:
-            say(f"waiting for the fence: {reason}")
-            said.add(reason)
-
     remedy = "wait for that run to end, or cancel it; a dead one is taken over by itself"
     asked = f"take Lease {claim.name}"
-    wait_until("fence", asked, missing, seconds=bound, remedy=remedy, say=say_once, every=LOOK_SECONDS)
+    wait_until("fence", asked, missing, seconds=bound, remedy=remedy, say=say, every=LOOK_SECONDS)
     return taken[0]
 
 

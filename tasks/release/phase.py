@@ -85,16 +85,18 @@ def want_release(hub: Hub, images: PinnedImages, chart: ChartArchive) -> WantedR
 
 
 @hub_task(name="plan release", description="Compares the Helm release with the one that the profile asks for.")
-def plan_release(hub: Hub, wanted: WantedRelease) -> Plan:
-    """What ``ensure_release`` would change. Reads only."""
-    return plan.plan_release(wanted, _observe(hub, Helm(hub.cluster.namespace), Kubernetes.connect()))
+def plan_release(hub: Hub, wanted: WantedRelease) -> tuple[Plan, DeployedRelease | None]:
+    """What ``ensure_release`` would change, and what it would return if that is nothing. Reads only."""
+    seen = _observe(hub, wanted, Helm(hub.cluster.namespace), Kubernetes.connect())
+    changes = plan.plan_release(wanted, seen)
+    return changes, _deployed(seen.revision, wanted) if changes.empty else None
 
 
 @hub_task(name="ensure release", description="Installs or upgrades the Helm release, and waits for its pods.")
 def ensure_release(hub: Hub, wanted: WantedRelease, fence: Fence) -> DeployedRelease:
     """The release runs what is wanted, and its pods are ready. Makes no revision when it did already."""
     kubernetes, helm = Kubernetes.connect(), Helm(hub.cluster.namespace, fence.check)
-    seen = _observe(hub, helm, kubernetes)
+    seen = _observe(hub, wanted, helm, kubernetes)
     if plan.plan_release(wanted, seen).empty:
         return _deployed(seen.revision, wanted)
     if seen.status is ReleaseStatus.PENDING:
@@ -143,23 +145,23 @@ def restore_release(hub: Hub, fence: Fence) -> ReleaseRecord | None:
     return target
 
 
-def _observe(hub: Hub, helm: Helm, kubernetes: Kubernetes) -> SeenRelease:
-    name = hub.release.name
+def _observe(hub: Hub, wanted: WantedRelease, helm: Helm, kubernetes: Kubernetes) -> SeenRelease:
     with ThreadPoolExecutor(READERS) as pool:
-        asked = pool.submit(helm.list_revisions, name)
-        values = pool.submit(helm.read_values, name)
-        records = pool.submit(list_records, kubernetes, hub.cluster.namespace, name)
-        rendered = [found for found in helm.read_objects(name) if kind_of(found)]
+        records = pool.submit(list_records, kubernetes, hub.cluster.namespace, wanted.name)
+        newest = helm.read_newest(wanted.name)
+        if newest is None:
+            return SeenRelease(*status_of(()))
+        rendered = [found for found in newest.objects if kind_of(found)]
         seen = pool.map(partial(_read_rendered, hub, kubernetes), rendered)
         drift = plan_drift(zip(rendered, seen, strict=True))
-    history = asked.result()
-    status, reason = status_of(history)
-    if not history:
-        return SeenRelease(status, reason)
-    last = history[-1]
+    last = newest.revision
     record = record_of(records.result(), last.number)
-    digest = record.chart_digest if record else None
-    return SeenRelease(status, reason, last.number, last.chart, digest, values.result(), drift)
+    # What is on record need not be asked of Helm again, which takes its time to start.
+    same = record and record.values_hash == values_hash(wanted.values)
+    values = wanted.values if same else helm.read_values(wanted.name)
+    return SeenRelease(
+        *status_of([last]), last.number, last.chart, record.chart_digest if record else None, values, drift
+    )
 
 
 def _read_rendered(hub: Hub, kubernetes: Kubernetes, rendered: Body) -> Body | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.change import Plan
+from tasks.core.objects import Body
 
 
 class ReleaseStatus(StrEnum):
@@ -38,6 +39,14 @@ class Revision:
     status: str
     chart: str
     description: str
+
+
+@dataclass(frozen=True)
+class RenderedRevision:
+    """A revision, and the objects that it was rendered to."""
+
+    revision: Revision
+    objects: tuple[Body, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -29,7 +30,7 @@ IMAGES = PinnedImages(PinnedImage("registry.test", "team/notebook", "sha256:" + 
 RELEASE = DeployedRelease(3, "jupyterhub-4.4.0", "sha256:" + "1" * 64, "sha256:" + "2" * 64)
 PASSED = CheckResult(name="a user signs in", passed=True, detail="in", seconds=0.1)
 FAILED = CheckResult(name="a user signs in", passed=False, detail="refused", seconds=0.1)
-FENCE = cast("Fence", object())
+FENCE = cast("Fence", SimpleNamespace(waited=False))
 CHANGE = Plan((Change.of(Action.CREATE, "Namespace jupyterhub-test"),))
 LOOKS = (
     "pin_images", "fetch_chart", "check_cluster", "check_release", "check_monitoring", "want_release",
@@ -61,7 +62,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "check_monitoring": (),
         "want_release": WantedRelease("jupyterhub", CHART, {}),
         "plan_cluster": CHANGE,
-        "plan_release": Plan(),
+        "plan_release": (Plan(), RELEASE),
         "plan_monitoring": Plan(),
         "ensure_namespace": CHANGE,
         "ensure_cluster": CHANGE,
@@ -96,14 +97,33 @@ def _fail(error: HubError) -> Callable[[], Any]:
 
 def test_steps_run_in_the_order_of_the_migration_plan(calls: list[str]) -> None:
     result = module.deploy("sandbox")
-    assert calls == [*LOOKS, *WRITES]
+    looked = calls.index("ensure_namespace")
+    assert sorted(calls[:looked]) == sorted(LOOKS)
+    assert calls[looked:] == list(WRITES)
     assert result.plan == CHANGE
     assert result.checks == (PASSED,)
 
 
+def test_when_nothing_is_to_be_changed_only_the_checks_are_left(
+    calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "plan_cluster", _step("plan_cluster", Plan, calls))
+    result = module.deploy("sandbox")
+    assert sorted(calls[:-1]) == sorted(LOOKS)
+    assert calls[-1] == "check_hub"
+    assert result.record is not None
+
+
+def test_who_waited_for_the_fence_looks_again(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = SimpleNamespace(waited=True)
+    monkeypatch.setattr(module, "fence_of", lambda _hub: nullcontext(waited))
+    module.deploy("sandbox")
+    assert calls.count("plan_cluster") == calls.count("plan_release") == 2
+
+
 def test_plan_only_stops_before_anything_is_changed(calls: list[str]) -> None:
     result = module.deploy("sandbox", plan_only=True)
-    assert calls == list(LOOKS)
+    assert sorted(calls) == sorted(LOOKS)
     assert result.record is None
 
 
@@ -130,7 +150,7 @@ def test_everything_that_is_missing_is_told_at_once(calls: list[str], monkeypatc
     monkeypatch.setattr(module, "fetch_chart", _step("fetch_chart", _fail(no_chart), calls))
     with pytest.raises(NotReady) as raised:
         module.deploy("sandbox")
-    assert calls == ["pin_images", "fetch_chart", "check_cluster", "check_release", "check_monitoring"]
+    assert sorted(calls) == ["check_cluster", "check_monitoring", "check_release", "fetch_chart", "pin_images"]
     text = str(raised.value)
     assert "3 things are missing or wrong" in text
     assert all(part in text for part in ("StorageClass fast", "registry: look", "chart: look", "push it"))
@@ -146,7 +166,7 @@ def test_a_cluster_that_does_not_answer_is_told_once_with_what_is_wrong_elsewher
     with pytest.raises(NotReady, match="2 things are missing") as raised:
         module.deploy("sandbox")
     assert str(raised.value).count("cannot be reached") == 1
-    assert set(calls) == {"pin_images", "fetch_chart", "check_cluster"}
+    assert set(calls) == {"pin_images", "fetch_chart", "check_cluster", "check_monitoring"}
 
 
 def test_what_is_good_to_know_stops_nothing(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +188,7 @@ def test_a_plan_that_fails_restores_nothing(calls: list[str], step: str, monkeyp
     monkeypatch.setattr(module, step, _step(step, _fail(Permanent("hub", "look", "no", "mend it")), calls))
     with pytest.raises(Permanent):
         module.deploy("sandbox")
-    assert calls[-1] == step
+    assert sorted(calls) == sorted(LOOKS)
 
 
 @pytest.mark.parametrize(("error", "times"), [(Transient, 4), (Permanent, 1)])
