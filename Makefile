@@ -11,7 +11,7 @@ PYTHON := $(VENV)/bin/python
 # Only what is given to make itself counts: a KUBECONFIG in the shell must not turn the demo on a real cluster.
 given = $(if $(filter command line,$(origin $(1))),--$(2) "$($(1))")
 
-.PHONY: help demo test unit lint up down status lock machine
+.PHONY: help demo test bench faults unit lint up down status lock machine
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -23,6 +23,12 @@ test: machine lint ## every tier of the tests, the last on the sandbox
 	@$(PYTHON) -m pytest tests/unit tests/contract
 	@$(PYTHON) -m deployments.sandbox up
 	@$(PYTHON) -m pytest tests/flows tests/sandbox
+
+bench: up ## Hubwright beside the plain helm command: a table, and build/bench.json
+	@$(PYTHON) -m tests.bench
+
+faults: up ## what happens when something breaks: a table, and build/faults.json
+	@$(PYTHON) -m tests.faults
 
 unit: $(VENV)/complete ## the fast tests
 	@$(PYTHON) -m pytest -q tests/unit

@@ -38,7 +38,7 @@ from tasks.release.phase import (
     plan_release,
     record_release,
     restore_release,
-    want_release,
+    want_values,
 )
 from tasks.release.plan import WantedRelease
 from tasks.validation.phase import check_hub, require_passed
@@ -97,22 +97,24 @@ def deploy(profile: Profile, plan_only: PlanOnly = False) -> DeployResult:
 def prepare(hub: Hub, folder: Path) -> Wanted:
     """What is to run is known, and the cluster has what that needs; else NotReady with everything that is missing."""
     looks = Gathering()
-    images, chart, cluster, monitoring = (
-        pin_images.submit(hub), fetch_chart.submit(hub, folder), check_cluster.submit(hub), check_monitoring.submit(hub)
-    )  # fmt: skip
-    found, archive = looks.attempt(images.result), looks.attempt(chart.result)
-    release = want_release.submit(hub, found, archive) if found and archive else None
+    pinned, fetched = pin_images.submit(hub), fetch_chart.submit(hub, folder)
+    cluster, monitoring = check_cluster.submit(hub), check_monitoring.submit(hub)
+    images = looks.attempt(pinned.result)
+    worked_out = want_values.submit(hub, images) if images else None
+    chart = looks.attempt(fetched.result)
+    values = None
     if looks.add(looks.attempt(cluster.result)):  # one that does not answer is told once
-        looks.add(looks.attempt(check_release, hub, archive))
+        looks.add(looks.attempt(check_release, hub, chart))
         looks.add(looks.attempt(monitoring.result))
-    wanted = looks.attempt(release.result) if release else None
+        values = looks.attempt(worked_out.result) if worked_out else None
     for problem in looks.problems:
         get_run_logger().warning("%s", problem)
     show_problems(hub.name, looks.problems)
     require_ready(hub.name, looks.problems)
-    assert found
-    assert wanted
-    return Wanted(found, wanted)
+    assert images
+    assert chart
+    assert values
+    return Wanted(images, WantedRelease(hub.release.name, chart, values))
 
 
 def make_plan(hub: Hub, release: WantedRelease) -> tuple[Plan, DeployedRelease | None]:

@@ -42,7 +42,7 @@ from tasks.release.hub import restore_routes
 from tasks.release.plan import WantedRelease, permissions
 from tasks.release.preflight import chart_problems, offered_gpu
 from tasks.release.state import ChartArchive, ReleaseStatus, Revision, SeenRelease, last_good, status_of
-from tasks.release.values import fingerprint, values_for, values_hash
+from tasks.release.values import Values, fingerprint, values_for, values_hash
 
 HUB_PODS = "component in (hub, proxy)"
 READERS = 8
@@ -63,8 +63,11 @@ class DeployedRelease:
 def fetch_chart(hub: Hub, folder: Path) -> ChartArchive:
     """The chart is on disk, in ``folder`` if it had to be downloaded, and there is a Helm that can install it."""
     helm = Helm(hub.cluster.namespace)
-    helm.read_version()
-    return helm.read_chart(hub.release.chart, folder)
+    with ThreadPoolExecutor() as pool:
+        version = pool.submit(helm.read_version)
+        chart = helm.read_chart(hub.release.chart, folder)
+        version.result()
+        return chart
 
 
 @hub_task(name="check release", description="Looks for what would keep Helm from installing the chart.")
@@ -75,13 +78,13 @@ def check_release(hub: Hub, chart: ChartArchive | None) -> tuple[Problem, ...]:
     return (*access_problems(denied), *(chart_problems(chart, kubernetes.read_version()) if chart else ()))
 
 
-@hub_task(name="want release", description="Works out the chart's values for the hub.")
-def want_release(hub: Hub, images: PinnedImages, chart: ChartArchive) -> WantedRelease:
-    """The release as the profile asks for it, in a cluster that has what this one has. Reads only."""
+@hub_task(name="want values", description="Works out the chart's values for the hub.")
+def want_values(hub: Hub, images: PinnedImages) -> Values:
+    """The release's values as the profile asks for them, in a cluster that has what this one has. Reads only."""
     kubernetes = Kubernetes.connect()
     refs = [hub.identity.password] + ([hub.identity.admin_password] if hub.identity.admin_password else [])
     mark = fingerprint([read_secret(ref, kubernetes) for ref in refs], f"{hub.cluster.namespace}/{hub.release.name}")
-    return WantedRelease(hub.release.name, chart, values_for(hub, images, mark, _gpu(hub, kubernetes)))
+    return values_for(hub, images, mark, _gpu(hub, kubernetes))
 
 
 @hub_task(name="plan release", description="Compares the Helm release with the one that the profile asks for.")

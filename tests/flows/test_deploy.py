@@ -23,7 +23,6 @@ from tasks.core.fence import Fence, FenceLost
 from tasks.core.problems import NotReady, Problem
 from tasks.core.records import CheckResult, ReleaseRecord
 from tasks.release.phase import DeployedRelease
-from tasks.release.plan import WantedRelease
 from tasks.release.state import ChartArchive
 
 IMAGES = PinnedImages(PinnedImage("registry.test", "team/notebook", "sha256:" + "0" * 64), None, None)
@@ -33,7 +32,7 @@ FAILED = CheckResult(name="a user signs in", passed=False, detail="refused", sec
 FENCE = cast("Fence", SimpleNamespace(waited=False))
 CHANGE = Plan((Change.of(Action.CREATE, "Namespace jupyterhub-test"),))
 LOOKS = (
-    "pin_images", "fetch_chart", "check_cluster", "check_release", "check_monitoring", "want_release",
+    "pin_images", "fetch_chart", "check_cluster", "check_release", "check_monitoring", "want_values",
     "plan_cluster", "plan_release", "plan_monitoring",
 )  # fmt: skip
 WRITES = ("ensure_namespace", "ensure_cluster", "ensure_release", "ensure_monitoring", "check_hub")
@@ -60,7 +59,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "fetch_chart": CHART,
         "check_release": (),
         "check_monitoring": (),
-        "want_release": WantedRelease("jupyterhub", CHART, {}),
+        "want_values": {"hub": {}},
         "plan_cluster": CHANGE,
         "plan_release": (Plan(), RELEASE),
         "plan_monitoring": Plan(),
@@ -166,7 +165,7 @@ def test_a_cluster_that_does_not_answer_is_told_once_with_what_is_wrong_elsewher
     with pytest.raises(NotReady, match="2 things are missing") as raised:
         module.deploy("sandbox")
     assert str(raised.value).count("cannot be reached") == 1
-    assert set(calls) == {"pin_images", "fetch_chart", "check_cluster", "check_monitoring"}
+    assert set(calls) == {"pin_images", "fetch_chart", "check_cluster", "check_monitoring", "want_values"}
 
 
 def test_what_is_good_to_know_stops_nothing(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,8 +118,8 @@ class Profile:
         return str(self.path)
 
 
-@pytest.fixture(scope="session")
-def sandbox() -> Sandbox:
+def open_sandbox() -> Sandbox:
+    """The sandbox, which must be up."""
     paths = Paths()
     parts = read_status(paths)
     missing = [f"{part.name}: {part.detail}" for part in parts if not part.healthy]
@@ -129,23 +129,32 @@ def sandbox() -> Sandbox:
     return Sandbox(paths, environment, document, Audit(paths.audit_log), connect(paths.kubeconfig))
 
 
-@pytest.fixture(scope="module")
-def profile(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Generator[Profile, None, None]:
-    """A hub of the module's own beside that of the demo; its namespace is deleted afterwards."""
-    folder = tmp_path_factory.mktemp("profile")
-    password = folder / "password"
+def new_profile(sandbox: Sandbox, folder: Path, namespace: str) -> Profile:
+    """A profile for a hub in a namespace of its own, and what operations bring there beforehand."""
+    password = folder / f"{namespace}.password"
     password.write_text(f"marker-{os.urandom(PASSWORD_BYTES).hex()}\n")
-    namespace = f"test-{os.urandom(4).hex()}"
     operations_part(sandbox, namespace)
-    own = Profile(folder / "own.yaml", namespace, password, {"extends": "sandbox", "name": namespace})
+    own = Profile(folder / f"{namespace}.yaml", namespace, password, {"extends": "sandbox", "name": namespace})
     own.change(
         cluster={"namespace": namespace},
         identity={"password": {"file": str(password)}},
         release={"node_port": None, "timeout": "60s"},
         ingress={"host": f"{namespace}.{HOSTS_DOMAIN}"},
     )
+    return own
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Sandbox:
+    return open_sandbox()
+
+
+@pytest.fixture(scope="module")
+def profile(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Generator[Profile, None, None]:
+    """A hub of the module's own beside that of the demo; its namespace is deleted afterwards."""
+    own = new_profile(sandbox, tmp_path_factory.mktemp("profile"), f"test-{os.urandom(4).hex()}")
     yield own
-    client.CoreV1Api(sandbox.api()).delete_namespace(namespace)
+    client.CoreV1Api(sandbox.api()).delete_namespace(own.namespace)
 
 
 def operations_part(sandbox: Sandbox, namespace: str) -> None:

@@ -1,0 +1,93 @@
+"""`make faults`: what happens when something breaks; a table, and build/faults.json."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.faults.faults import FAULTS, Unexpected
+from tests.faults.stage import Stage, Watch, open_stage
+from tests.sandbox.conftest import Ended
+
+FILE = Path("build") / "faults.json"
+OUTAGE_SECONDS = 45.0
+"""The hub's own page may be away so long while its one pod is replaced, and a part of the cluster is stopped."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one fault."""
+
+    fault: str
+    run_state: str
+    serving: str
+    lost: str
+    seconds_to_healthy: float
+    said: str
+    passed: bool
+
+
+def main(names: Sequence[str]) -> int:
+    """Returns 0 when every fault was survived."""
+    chosen = {name: fault for name, fault in FAULTS.items() if not names or any(word in name for word in names)}
+    outcomes: list[Outcome] = []
+    with open_stage() as stage:
+        for number, name in enumerate(chosen, 1):
+            print(f"{number} of {len(chosen)}: {name}", flush=True)
+            outcomes.append(_try(stage, name))
+            print(f"   {outcomes[-1]}", flush=True)
+    return _show(outcomes)
+
+
+def _try(stage: Stage, name: str) -> Outcome:
+    """The fault, then the same deploy again from the top: it converges, and nothing is lost."""
+    stage.remember()
+    with Watch(stage.address) as watch:
+        try:
+            ended, wrong = FAULTS[name](stage), ""
+        except Unexpected as error:
+            ended, wrong = Ended(-1, "", ""), str(error)
+        started = time.monotonic()
+        again = stage.deploy("--json")
+        seconds = time.monotonic() - started
+    settled = stage.deploy("--plan-only", "--json")
+    if again.code or settled.code:
+        wrong += f"; not healthy again: {again.stderr[-1500:]} {settled.stdout}"
+    lost = stage.lost()
+    state = {0: "Completed", 1: "Failed", -9: "killed"}.get(ended.code, "unexpected")
+    return Outcome(
+        name, state, f"gap of {watch.gap:.1f} s", lost or "nothing", round(seconds, 1), wrong or _last_words(ended),
+        passed=not wrong and not lost and watch.gap < OUTAGE_SECONDS,
+    )  # fmt: skip
+
+
+def _last_words(ended: Ended) -> str:
+    """The line in which the run said what went wrong, or what it waited for."""
+    lines = [line for line in ended.stderr.splitlines() if "ERROR" not in line]
+    found = [line for line in lines if "waiting for the fence" in line or line.startswith(("Kubernetes: ", "helm: "))]
+    found += [line for line in lines if "missing or wrong" in line]
+    return (found[-1].strip() if found else "")[:200]
+
+
+def _show(outcomes: Sequence[Outcome]) -> int:
+    table = Table("fault", "the run", "serving", "lost", "s to healthy", "said", "")
+    for one in outcomes:
+        sign = "pass" if one.passed else "[red]FAILED[/]"
+        seconds = str(one.seconds_to_healthy)
+        table.add_row(one.fault, one.run_state, one.serving, one.lost, seconds, one.said[:120], sign)
+    Console().print(table)
+    FILE.parent.mkdir(exist_ok=True)
+    rows = [{**asdict(one), "pass": one.passed} for one in outcomes]
+    FILE.write_text(json.dumps([{k: v for k, v in row.items() if k != "passed"} for row in rows], indent=2) + "\n")
+    return 0 if outcomes and all(one.passed for one in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
