@@ -20,6 +20,7 @@ DEBIAN_PACKAGES = (
     "containernetworking-plugins",
     "docker-registry",
     "etcd-server",
+    "faketime",
     "iproute2",
     "iptables",
     "mmdebstrap",
