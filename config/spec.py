@@ -163,7 +163,9 @@ class Server(Part):
 
     cpu: Share = Field(description="CPU, in cores.")
     memory: Share = Field(description="Memory, in bytes.")
-    gpu: Gpu | None = Field(default=None, description="The GPUs that users may choose, if nodes have any.")
+    gpu: Gpu | None = Field(
+        default_factory=Gpu, description="The GPUs that users may choose, if nodes have any; null for never."
+    )
     start_timeout: Duration = Field(default="5m", description="How long a server may take to start.", examples=["5m"])
     idle_timeout: Duration = Field(default="1h", description="A server idle for so long is stopped.", examples=["1h"])
 
