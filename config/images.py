@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,10 @@ class PinnedImage:
 
 @dataclass(frozen=True)
 class PinnedImages:
-    """The images that a hub runs: the users' one, and the system's where the profile names them."""
+    """The images that a hub runs: the users' ones, and the system's where the profile names them."""
 
     notebook: PinnedImage
     hub: PinnedImage | None
     proxy: PinnedImage | None
+    offered: Mapping[str, PinnedImage] = field(default_factory=dict[str, PinnedImage])
+    """What roles may offer, by their keys in the spec's ``images``."""

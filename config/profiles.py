@@ -16,6 +16,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from config.identity import PasswordIdentity
 from config.secrets import SecretRef
 from config.spec import Hub
 
@@ -121,20 +122,16 @@ def _read(path: Path) -> CommentedMap:
 
 
 def _merge(target: Any, patch: Any) -> Any:
-    """RFC 7396, section 2."""
+    """RFC 7396, section 2; but a null stays: the spec knows where it is a choice, and where it takes away."""
     if not isinstance(patch, Mapping):
         return patch
-    merged: dict[str, Any] = dict(target) if isinstance(target, Mapping) else {}
-    for key, value in cast("Mapping[str, Any]", patch).items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = _merge(merged.get(key), value)
-    return merged
+    below = cast("Mapping[str, Any]", target) if isinstance(target, Mapping) else {}
+    changes = cast("Mapping[str, Any]", patch)
+    return {**below, **{key: _merge(below.get(key), value) for key, value in changes.items()}}
 
 
 def _mistake(details: ErrorDetails, layers: Sequence[tuple[Path, CommentedMap]]) -> Mistake:
-    location = details["loc"]
+    location = _keys_of(details)
     key = ".".join(str(part) for part in location)
     for path, document in layers:
         line = _line(document, location)
@@ -164,8 +161,11 @@ def _problem(details: ErrorDetails) -> str:
         found = "(hidden)"
     if kind == "extra_forbidden":
         return "there is no such key" + _did_you_mean(str(details["loc"][-1]), _keys_at(details["loc"][:-1]))
-    if kind == "missing":
+    if kind in ("missing", "union_tag_not_found"):
         return "is missing" + _example(details["loc"])
+    if kind == "union_tag_invalid":
+        ctx = details.get("ctx", {})
+        return f"found {ctx['tag']!r}, allowed is {ctx['expected_tags']}"
     if kind == "literal_error":
         return f"found {found}, allowed is {details.get('ctx', {})['expected']}"
     message = details["msg"].removeprefix("Value error, ")
@@ -188,16 +188,37 @@ def _hub_schema() -> dict[str, Any]:
 
 
 def _schema_at(location: Sequence[int | str]) -> dict[str, Any]:
-    """The piece of the spec's JSON Schema that describes a location; empty where there is none."""
+    """The piece of the spec's JSON Schema that describes a location of pydantic's; empty where there is none."""
     schema = _hub_schema()
     definitions, piece = schema["$defs"], schema
     for part in location:
-        piece = piece.get("items", {}) if isinstance(part, int) else piece.get("properties", {}).get(part, {})
+        piece = _step(piece, part)
         described = piece
         for option in (piece, *piece.get("anyOf", ())):
             if "$ref" in option:
                 piece = {**described, **definitions[option["$ref"].rsplit("/", 1)[1]]}
     return piece
+
+
+def _step(piece: dict[str, Any], part: int | str) -> dict[str, Any]:
+    """One step down: into a list, into one kind of what has several, or to a key."""
+    if isinstance(part, int):
+        return piece.get("items", {})
+    if "discriminator" in piece:
+        return {"$ref": piece["discriminator"]["mapping"].get(part, "/" + PasswordIdentity.__name__)}
+    # A mapping whose keys are the user's own has one piece for all of them.
+    return piece.get("properties", {}).get(part) or next(iter(piece.get("patternProperties", {}).values()), {})
+
+
+def _keys_of(details: ErrorDetails) -> tuple[int | str, ...]:
+    """The keys that lead to a mistake. Pydantic also names the kind that it took a part for, and a bad key itself."""
+    location = details["loc"]
+    keys = tuple(
+        part
+        for index, part in enumerate(location)
+        if part != "[key]" and "discriminator" not in _schema_at(location[:index])
+    )
+    return (*keys, "kind") if details["type"].startswith("union_tag") else keys
 
 
 def _keys_at(location: Sequence[int | str]) -> list[str]:

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
+from config.part import Part
 from config.types import DnsLabel, DnsSubdomain, SecretKey
 
 
-class KubernetesSecretKey(BaseModel):
+class KubernetesSecretKey(Part):
     """One key of a Kubernetes Secret, in the cluster that the hub runs in."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     namespace: DnsLabel = Field(description="Namespace of the Secret.", examples=["jupyterhub-test"])
     name: DnsSubdomain = Field(description="Name of the Secret.", examples=["hub-password"])
     key: SecretKey = Field(description="Key in the Secret's data.", examples=["password"])
 
 
-class SecretRef(BaseModel):
+class SecretRef(Part):
     """Exactly one of four places; a profile holds this, never a secret."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     env: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
         default=None, description="Name of an environment variable where flows run.", examples=["HUB_PASSWORD"]

@@ -5,19 +5,22 @@ The one place that says so. `python -m config.schema` writes it as a JSON Schema
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Self
 
-from kubernetes.utils.quantity import parse_quantity
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from config.identity import Identity, PasswordIdentity, Provider, Role
+from config.part import Part
 from config.secrets import SecretRef
+from config.server import OfferedImage, Server, Share
 from config.types import (
     AbsolutePath,
     ChartRepository,
     DnsLabel,
     DnsSubdomain,
     Duration,
-    ExtendedResource,
     HttpUrl,
     ImageReference,
     IPAddress,
@@ -28,13 +31,8 @@ from config.types import (
     SemVer,
     Sha256,
     UserName,
+    parse_duration,
 )
-
-
-class Part(BaseModel):
-    """A part of a hub: cannot be changed, and knows no key but its own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Cluster(Part):
@@ -63,31 +61,6 @@ class Image(Part):
         description="Image by tag or digest. A tag is looked up, and what runs is its digest.",
         examples=["registry.example.com/iav/base-notebook:v1"],
     )
-
-
-class Identity(Part):
-    """Who may sign in, by one password that all share."""
-
-    kind: Literal["dummy", "shared-password"] = Field(
-        description=(
-            "dummy: JupyterHub's DummyAuthenticator, one password for everybody, admins too. "
-            "shared-password: JupyterHub's SharedPasswordAuthenticator, admins have a password of their own."
-        ),
-        examples=["dummy"],
-    )
-    password: SecretRef = Field(description="The shared password (8 characters or more for shared-password).")
-    admins: tuple[UserName, ...] = Field(default=(), description="Users who see the admin page.", examples=[["admin"]])
-    admin_password: SecretRef | None = Field(
-        default=None, description="The admins' own password (32 characters or more); for shared-password only."
-    )
-
-    @model_validator(mode="after")
-    def _admin_password_where_it_works(self) -> Self:
-        if self.kind == "dummy" and self.admin_password:
-            raise ValueError("dummy knows one password only: leave admin_password out, or choose shared-password")
-        if self.kind == "shared-password" and self.admins and not self.admin_password:
-            raise ValueError("shared-password lets no admin in without admin_password: give one, or no admins")
-        return self
 
 
 class HomeStorage(Part):
@@ -130,44 +103,6 @@ class Storage(Part):
     database: DatabaseStorage = Field(
         default_factory=lambda: DatabaseStorage(size="1Gi"), description="The volume of the hub's database."
     )
-
-
-class Share(Part):
-    """How much of one resource a server gets."""
-
-    guarantee: Quantity = Field(description="What the scheduler sets aside.", examples=["100m"])
-    limit: Quantity = Field(description="What it can never exceed.", examples=["1"])
-
-    @model_validator(mode="after")
-    def _guarantee_within_limit(self) -> Self:
-        if parse_quantity(self.limit) <= 0:
-            raise ValueError("a server could not start with a limit of nothing")
-        if parse_quantity(self.guarantee) > parse_quantity(self.limit):
-            raise ValueError(f"guarantee {self.guarantee} is more than limit {self.limit}")
-        return self
-
-
-class Gpu(Part):
-    """GPUs for a server, offered as a choice of its own while a node of the cluster has some."""
-
-    resource: ExtendedResource = Field(
-        default="nvidia.com/gpu", description="What the nodes' device plugin calls them.", examples=["nvidia.com/gpu"]
-    )
-    count: Annotated[int, Field(ge=1, le=16)] = Field(
-        default=1, description="GPUs for each server that asks for them.", examples=[1]
-    )
-
-
-class Server(Part):
-    """What one user's server gets."""
-
-    cpu: Share = Field(description="CPU, in cores.")
-    memory: Share = Field(description="Memory, in bytes.")
-    gpu: Gpu | None = Field(
-        default_factory=Gpu, description="The GPUs that users may choose, if nodes have any; null for never."
-    )
-    start_timeout: Duration = Field(default="5m", description="How long a server may take to start.", examples=["5m"])
-    idle_timeout: Duration = Field(default="1h", description="A server idle for so long is stopped.", examples=["1h"])
 
 
 class Ingress(Part):
@@ -256,6 +191,13 @@ class Release(Part):
     timeout: Duration = Field(default="10m", description="How long Helm waits for the pods.", examples=["10m"])
 
 
+class Account(Part):
+    """Somebody whom the identity provider knows already, and as whom Hubwright checks. Hubwright makes no users."""
+
+    user: UserName = Field(description="The user's name.", examples=["hubwright-check-admin"])
+    password: SecretRef = Field(description="The user's password.")
+
+
 class Checks(Part):
     """How the result is checked, as a user would."""
 
@@ -277,6 +219,15 @@ class Checks(Part):
     user: UserName = Field(
         default="hubwright-check", description="A user of Hubwright's own, no admin.", examples=["hubwright-check"]
     )
+    password: SecretRef | None = Field(
+        default=None, description="That user's password, where an identity provider asks for it."
+    )
+    admin: Account | None = Field(
+        default=None, description="Somebody with a role of an admin; without it the admin page is not looked at."
+    )
+    outsider: Account | None = Field(
+        default=None, description="Somebody without any role; without it nobody checks that such people stay out."
+    )
 
 
 class Hub(Part):
@@ -286,6 +237,9 @@ class Hub(Part):
     cluster: Cluster = Field(description="Where in Kubernetes it lives.")
     registry: Registry = Field(default_factory=Registry, description="The registry that holds the images.")
     image: Image = Field(description="The notebook image.")
+    images: dict[DnsLabel, OfferedImage] = Field(
+        default_factory=dict[str, OfferedImage], description="More images, which roles may offer.", examples=[{}]
+    )
     identity: Identity = Field(description="Who may sign in.")
     storage: Storage = Field(description="Its volumes.")
     server: Server = Field(description="CPU, memory and times of a user's server.")
@@ -300,9 +254,28 @@ class Hub(Part):
     def _consistent(self) -> Self:
         if self.ingress is None and self.checks.url is None:
             raise ValueError("nobody could reach the hub to check it: give ingress or checks.url")
-        if self.checks.user in self.identity.admins:
-            raise ValueError(f"checks.user {self.checks.user!r} must not be one of identity.admins")
+        if isinstance(self.identity, PasswordIdentity):
+            self._check_password_accounts(self.identity)
+        else:
+            self._check_provider_accounts(self.identity)
         return self
+
+    def _check_password_accounts(self, identity: PasswordIdentity) -> None:
+        if self.checks.user in identity.admins:
+            raise ValueError(f"checks.user {self.checks.user!r} must not be one of identity.admins")
+        for name in ("password", "admin", "outsider"):
+            if getattr(self.checks, name):
+                raise ValueError(f"checks.{name} is for an identity provider: {identity.kind} has one password for all")
+
+    def _check_provider_accounts(self, identity: Provider) -> None:
+        if self.checks.password is None:
+            raise ValueError(f"identity.kind {identity.kind} needs checks.password: Hubwright signs in as checks.user")
+        for name, role in identity.roles.items():
+            unknown = [image for image in role.images if image not in self.images]
+            if unknown:
+                raise ValueError(f"identity.roles.{name} offers {', '.join(unknown)}, which images does not have")
+            if role.gpus and self.server.gpu is None:
+                raise ValueError(f"identity.roles.{name} offers GPUs, and server.gpu says never")
 
     @property
     def url(self) -> str:
@@ -311,3 +284,54 @@ class Hub(Part):
             return self.checks.url.rstrip("/")
         assert self.ingress
         return f"https://{self.ingress.host}"
+
+    @property
+    def callback(self) -> str:
+        """Where a provider sends people back to with a code."""
+        return f"{self.url}/hub/oauth_callback"
+
+    @property
+    def signed_out(self) -> str:
+        """Where a provider sends people back to who signed out."""
+        return f"{self.url}/hub/login"
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """The roles of the hub's users; none where everybody may do the same."""
+        return {} if isinstance(self.identity, PasswordIdentity) else self.identity.roles
+
+    @property
+    def allowances(self) -> dict[str, Allowance]:
+        """What each role allows, whole; ``everybody`` where there are no roles."""
+        return {name: self._allowance(role) for name, role in self.roles.items()} or {
+            EVERYBODY: self._allowance(Role())
+        }
+
+    def _allowance(self, role: Role) -> Allowance:
+        own = self.server.gpu.count if self.server.gpu else 0
+        return Allowance(
+            cpu=role.cpu or self.server.cpu,
+            memory=role.memory or self.server.memory,
+            gpus=(own if role.gpus is None else role.gpus) if self.server.gpu else 0,
+            home=role.home or self.storage.home.size,
+            idle_timeout=parse_duration(role.idle_timeout or self.server.idle_timeout),
+            images=role.images,
+        )
+
+
+EVERYBODY = "everybody"
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What one role lets a user have, with nothing left out."""
+
+    cpu: Share
+    memory: Share
+    gpus: int
+    """The most GPUs of one server."""
+    home: str
+    """Size of a home volume when it is made, as Kubernetes writes it."""
+    idle_timeout: timedelta
+    images: tuple[str, ...]
+    """Keys of the hub's ``images``."""

@@ -29,7 +29,8 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.prometheus import Dataquery
 from kubernetes.utils.quantity import parse_quantity
 
-from config.spec import Hub, Share
+from config.server import Share
+from config.spec import Hub
 
 SCRAPE_INTERVAL = "30s"
 SOURCE = DataSourceRef(type_val="prometheus", uid="${source}")

@@ -13,7 +13,8 @@ from prefect.logging import get_run_logger
 from pydantic import SecretStr
 
 from config.images import PinnedImage, PinnedImages
-from config.spec import Gpu, Hub
+from config.server import Gpu
+from config.spec import Hub
 from config.types import parse_duration
 from tasks.core.access import access_problems
 from tasks.core.address import Address

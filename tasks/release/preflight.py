@@ -9,7 +9,7 @@ from kubernetes.utils.quantity import parse_quantity
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from config.spec import Gpu
+from config.server import Gpu
 from tasks.core.objects import Body
 from tasks.core.problems import Problem
 from tasks.release.state import ChartArchive

@@ -9,8 +9,10 @@ from typing import Any
 from kubernetes.utils.quantity import parse_quantity
 from pydantic import SecretStr
 
+from config.identity import PasswordIdentity
 from config.images import PinnedImage, PinnedImages
-from config.spec import Gpu, Hub, Identity, Monitoring, Server, Storage
+from config.server import Gpu, Server
+from config.spec import Hub, Monitoring, Storage
 from config.types import parse_duration
 from tasks.core.names import METRICS_SERVICE, PASSWORDS_SECRET, ROUTES_SERVICE
 
@@ -184,12 +186,12 @@ def _class(key: str, storage_class: str | None) -> Values:
     return {key: storage_class} if storage_class else {}
 
 
-def _password_env(identity: Identity) -> Values:
+def _password_env(identity: PasswordIdentity) -> Values:
     env = {PASSWORD_ENV: "password"} | ({ADMIN_PASSWORD_ENV: "admin_password"} if identity.admin_password else {})
     return {name: {"valueFrom": {"secretKeyRef": {"name": PASSWORDS_SECRET, "key": key}}} for name, key in env.items()}
 
 
-def _password_config(identity: Identity) -> str:
+def _password_config(identity: PasswordIdentity) -> str:
     given = {PASSWORD_ENV, ADMIN_PASSWORD_ENV} if identity.admin_password else {PASSWORD_ENV}
     traits = AUTHENTICATOR_TRAITS[identity.kind]
     lines = [f'c.{trait} = os.environ["{env}"]' for trait, env in traits.items() if env in given]

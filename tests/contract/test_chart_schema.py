@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from config.images import PinnedImage, PinnedImages
 from config.profiles import load_profile, profile_names
-from config.spec import Gpu
+from config.server import Gpu
 from tasks.release.values import values_for
 
 ROOT = Path(__file__).parents[2]

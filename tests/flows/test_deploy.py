@@ -44,7 +44,7 @@ Steps = dict[str, Callable[..., Any]]
 
 def _record(checks: tuple[CheckResult, ...]) -> ReleaseRecord:
     return ReleaseRecord(
-        hub="sandbox", release="jupyterhub", revision=3, chart=RELEASE.chart, chart_digest=RELEASE.chart_digest,
+        hub="sandbox-iav-v1", release="jupyterhub", revision=3, chart=RELEASE.chart, chart_digest=RELEASE.chart_digest,
         values_hash=RELEASE.values_hash, image=str(IMAGES.notebook), checks=checks, recorded_at=datetime.now(UTC),
     )  # fmt: skip
 
@@ -95,7 +95,7 @@ def _fail(error: HubError) -> Callable[[], Any]:
 
 
 def test_steps_run_in_the_order_of_the_migration_plan(calls: list[str]) -> None:
-    result = module.deploy("sandbox")
+    result = module.deploy("sandbox-iav-v1")
     looked = calls.index("ensure_namespace")
     assert sorted(calls[:looked]) == sorted(LOOKS)
     assert calls[looked:] == list(WRITES)
@@ -107,7 +107,7 @@ def test_when_nothing_is_to_be_changed_only_the_checks_are_left(
     calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "plan_cluster", _step("plan_cluster", Plan, calls))
-    result = module.deploy("sandbox")
+    result = module.deploy("sandbox-iav-v1")
     assert sorted(calls[:-1]) == sorted(LOOKS)
     assert calls[-1] == "check_hub"
     assert result.record is not None
@@ -116,12 +116,12 @@ def test_when_nothing_is_to_be_changed_only_the_checks_are_left(
 def test_who_waited_for_the_fence_looks_again(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     waited = SimpleNamespace(waited=True)
     monkeypatch.setattr(module, "fence_of", lambda _hub: nullcontext(waited))
-    module.deploy("sandbox")
+    module.deploy("sandbox-iav-v1")
     assert calls.count("plan_cluster") == calls.count("plan_release") == 2
 
 
 def test_plan_only_stops_before_anything_is_changed(calls: list[str]) -> None:
-    result = module.deploy("sandbox", plan_only=True)
+    result = module.deploy("sandbox-iav-v1", plan_only=True)
     assert sorted(calls) == sorted(LOOKS)
     assert result.record is None
 
@@ -131,14 +131,14 @@ def test_a_failed_step_restores_and_ends_failed(calls: list[str], step: str, mon
     error = Permanent("hub", "do it", "no", "mend it")
     monkeypatch.setattr(module, step, _step(step, _fail(error), calls))
     with pytest.raises(Permanent, match="do it"):
-        module.deploy("sandbox")
+        module.deploy("sandbox-iav-v1")
     assert calls[-2:] == [step, "restore_release"]
 
 
 def test_a_failed_check_restores_and_ends_failed(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "check_hub", _step("check_hub", lambda: (FAILED,), calls))
     with pytest.raises(Permanent, match="refused"):
-        module.deploy("sandbox")
+        module.deploy("sandbox-iav-v1")
     assert calls[-1] == "restore_release"
 
 
@@ -148,7 +148,7 @@ def test_everything_that_is_missing_is_told_at_once(calls: list[str], monkeypatc
     monkeypatch.setattr(module, "pin_images", _step("pin_images", _fail(no_image), calls))
     monkeypatch.setattr(module, "fetch_chart", _step("fetch_chart", _fail(no_chart), calls))
     with pytest.raises(NotReady) as raised:
-        module.deploy("sandbox")
+        module.deploy("sandbox-iav-v1")
     assert sorted(calls) == ["check_cluster", "check_monitoring", "check_release", "fetch_chart", "pin_images"]
     text = str(raised.value)
     assert "3 things are missing or wrong" in text
@@ -163,7 +163,7 @@ def test_a_cluster_that_does_not_answer_is_told_once_with_what_is_wrong_elsewher
     monkeypatch.setattr(module, "check_cluster", _step("check_cluster", _fail(down), calls))
     monkeypatch.setattr(module, "fetch_chart", _step("fetch_chart", _fail(Permanent("helm", "start", "no", "")), calls))
     with pytest.raises(NotReady, match="2 things are missing") as raised:
-        module.deploy("sandbox")
+        module.deploy("sandbox-iav-v1")
     assert str(raised.value).count("cannot be reached") == 1
     assert set(calls) == {"pin_images", "fetch_chart", "check_cluster", "check_monitoring", "want_values"}
 
@@ -171,14 +171,14 @@ def test_a_cluster_that_does_not_answer_is_told_once_with_what_is_wrong_elsewher
 def test_what_is_good_to_know_stops_nothing(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     soon = Problem("Secret tls", "its certificate expires soon", "renew it", fatal=False)
     monkeypatch.setattr(module, "check_cluster", _step("check_cluster", lambda: (soon,), calls))
-    assert module.deploy("sandbox").record is not None
+    assert module.deploy("sandbox-iav-v1").record is not None
 
 
 def test_a_run_that_lost_the_fence_restores_nothing(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     lost = FenceLost("fence", "hold it", "it is held by another", "look")
     monkeypatch.setattr(module, "ensure_release", _step("ensure_release", _fail(lost), calls))
     with pytest.raises(FenceLost):
-        module.deploy("sandbox")
+        module.deploy("sandbox-iav-v1")
     assert calls[-1] == "ensure_release"
 
 
@@ -186,7 +186,7 @@ def test_a_run_that_lost_the_fence_restores_nothing(calls: list[str], monkeypatc
 def test_a_plan_that_fails_restores_nothing(calls: list[str], step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, step, _step(step, _fail(Permanent("hub", "look", "no", "mend it")), calls))
     with pytest.raises(Permanent):
-        module.deploy("sandbox")
+        module.deploy("sandbox-iav-v1")
     assert sorted(calls) == sorted(LOOKS)
 
 
@@ -198,19 +198,20 @@ def test_only_what_may_go_away_is_tried_again(
     step = _step("plan_cluster", _fail(error("Kubernetes", "read", "no", "wait")), calls)
     monkeypatch.setattr(module, "plan_cluster", step)
     with pytest.raises(error):
-        module.deploy("sandbox")
+        module.deploy("sandbox-iav-v1")
     assert calls.count("plan_cluster") == times
 
 
 def test_plan_checks_and_link_are_pictures_in_the_ui(calls: list[str]) -> None:
     assert not calls
-    module.deploy("sandbox")
+    module.deploy("sandbox-iav-v1")
+    names = [f"{kind}-sandbox-iav-v1" for kind in ("plan", "checks", "link")]
     with get_client(sync_client=True) as client:
-        keys = ArtifactFilter(key=ArtifactFilterKey(any_=["plan-sandbox", "checks-sandbox", "link-sandbox"]))
+        keys = ArtifactFilter(key=ArtifactFilterKey(any_=names))
         found = {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=keys)}
-    assert found.keys() == {"plan-sandbox", "checks-sandbox", "link-sandbox"}
-    assert "Namespace jupyterhub-test" in str(found["plan-sandbox"].data)
-    assert "https://jupyterhub-test.example.internal" in str(found["link-sandbox"].data)
+    assert found.keys() == set(names)
+    assert "Namespace jupyterhub-test" in str(found["plan-sandbox-iav-v1"].data)
+    assert "https://jupyterhub-test.example.internal" in str(found["link-sandbox-iav-v1"].data)
 
 
 def test_the_ui_offers_the_profiles_that_exist() -> None:

@@ -134,7 +134,7 @@ def new_profile(sandbox: Sandbox, folder: Path, namespace: str) -> Profile:
     password = folder / f"{namespace}.password"
     password.write_text(f"marker-{os.urandom(PASSWORD_BYTES).hex()}\n")
     operations_part(sandbox, namespace)
-    own = Profile(folder / f"{namespace}.yaml", namespace, password, {"extends": "sandbox", "name": namespace})
+    own = Profile(folder / f"{namespace}.yaml", namespace, password, {"extends": "sandbox-iav-v1", "name": namespace})
     own.change(
         cluster={"namespace": namespace},
         identity={"password": {"file": str(password)}},

@@ -25,9 +25,9 @@ print(urllib.request.urlopen("https://jupyterhub-test.example.internal/hub/healt
 @pytest.fixture(scope="module")
 def address(sandbox: Sandbox) -> Address:
     """The demo's hub, which is there."""
-    ended = sandbox.flows("deploy", "sandbox", "--json")
+    ended = sandbox.flows("deploy", "sandbox-iav-v1", "--json")
     assert ended.code == 0, ended.stderr[-3000:]
-    found = Address.of(load_profile("sandbox"))
+    found = Address.of(load_profile("sandbox-iav-v1"))
     return Address(found.url, str(CLONE / str(found.ca)), found.ip)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_iav_v1_has_exactly_the_names_of_its_document() -> None:
 
 
 def test_sandbox_differs_from_iav_v1_by_addresses_only() -> None:
-    one, other = (flatten(load_profile(name).model_dump()) for name in ("iav-v1", "sandbox"))
+    one, other = (flatten(load_profile(name).model_dump()) for name in ("iav-v1", "sandbox-iav-v1"))
     assert {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)} == {
         "name",
         "registry.ca",
@@ -67,22 +68,20 @@ def test_every_mistake_is_told_at_once_with_file_line_and_key(tmp_path: Path) ->
         "image: {referense: x}\n"
         "server:\n"
         "  cpu: {limit: 2 cores}\n"
-        "identity: {kind: oidc, password: {env: null}}\n"
+        "identity: {password: {env: null}}\n"
         "release: {timeout: 10 min}\n"
     )
     found = _load(tmp_path / "bad.yaml", text)
     assert [line.split(": ")[:2] for line in found] == [
         ["bad.yaml:2", "name"],
         ["bad.yaml:3", "image.referense"],
-        ["bad.yaml:6", "identity.kind"],
         ["bad.yaml:6", "identity.password"],
         ["bad.yaml:5", "server.cpu.limit"],
         ["bad.yaml:7", "release.timeout"],
     ]
     assert "there is no such key; did you mean reference?" in found[1]
-    assert "found 'oidc', allowed is 'dummy' or 'shared-password'" in found[2]
-    assert "found '2 cores'" in found[4]
-    assert "(for example '1')" in found[4]
+    assert "found '2 cores'" in found[3]
+    assert "(for example '1')" in found[3]
 
 
 @pytest.mark.parametrize(
@@ -120,21 +119,72 @@ def test_a_file_that_is_no_text_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "patch", "merged"),
     [
-        # Cases of RFC 7396, appendix A.
+        # Cases of RFC 7396, appendix A; a null stays, for the spec to take away.
         ({"a": "b"}, {"a": "c"}, {"a": "c"}),
         ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
-        ({"a": "b"}, {"a": None}, {}),
-        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+        ({"a": "b"}, {"a": None}, {"a": None}),
+        ({"a": "b", "b": "c"}, {"a": None}, {"a": None, "b": "c"}),
         ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
         ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
-        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d", "c": None}}),
         ({"a": "foo"}, "bar", "bar"),
         ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
-        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {"ccc": None}}}),
     ],
 )
 def test_extending_is_a_json_merge_patch(target: Any, patch: Any, merged: Any) -> None:
     assert _merge(target, patch) == merged
+
+
+NULLS = [
+    ("server: {gpu: null}", lambda hub: hub.server.gpu is None),
+    ("monitoring: null", lambda hub: hub.monitoring is None),
+    ("storage: {shared: null}", lambda hub: hub.storage.shared is None),
+    ("checks: {user: null}", lambda hub: hub.checks.user == "hubwright-check"),
+    ("identity: {admins: null}", lambda hub: hub.identity.admins == ()),
+]
+
+
+@pytest.mark.parametrize(("text", "so"), NULLS, ids=[text for text, _ in NULLS])
+def test_null_is_a_choice_where_there_is_one_and_takes_away_elsewhere(
+    tmp_path: Path, text: str, so: Callable[[Hub], bool]
+) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(f"extends: iav-v1\n{text}\n")
+    assert so(load_profile(str(path)))
+
+
+def test_another_kind_of_identity_takes_away_what_the_one_before_had(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "extends: iav-v1\n"
+        "identity:\n"
+        "  {kind: oidc, password: null, admins: null, issuer: 'https://id.example.com', client_secret: {env: S},\n"
+        "   roles: {staff: {memory: {guarantee: 1Gi, limit: 4Gi}}}}\n"
+        "checks: {password: {env: P}}\n"
+    )
+    allowance = load_profile(str(path)).allowances["staff"]
+    assert (allowance.memory.limit, allowance.cpu.limit, allowance.gpus) == ("4Gi", "1", 1)
+
+
+KEYCLOAK = "{kind: keycloak, password: null, admins: null, issuer: 'https://id.example.com/realms/x', "
+
+
+@pytest.mark.parametrize(
+    ("identity", "key", "said"),
+    [
+        ("{kind: ldap}", "identity.kind", "found 'ldap', allowed is 'dummy', 'shared-password', 'oidc', 'keycloak'"),
+        (KEYCLOAK + "roles: {user: {}}}", "identity.deployer", "is missing"),
+        (KEYCLOAK + "roles: {user: {cpuu: 1}}}", "identity.roles.user.cpuu", "did you mean cpu?"),
+        (KEYCLOAK + "roles: {User: {}}}", "identity.roles.User", "found 'User'"),
+        (KEYCLOAK + "roles: {}}", "identity.roles", "at least 1 item"),
+        (KEYCLOAK + "deployer: {client_secret: hunter2}}", "identity.deployer.client_secret", "found (hidden)"),
+        (KEYCLOAK + "deployer: {client_secret: {env: S}}, roles: {u: {}}}", "", "needs checks.password"),
+    ],
+)
+def test_a_mistake_in_an_identity_names_its_key(tmp_path: Path, identity: str, key: str, said: str) -> None:
+    found = _load(tmp_path / "bad.yaml", f"extends: iav-v1\nidentity: {identity}\n")
+    assert any(line.startswith(f"bad.yaml:2: {key}: ") or not key for line in found if said in line), found
 
 
 def test_the_schema_for_editors_is_up_to_date_and_holds_the_profiles() -> None:

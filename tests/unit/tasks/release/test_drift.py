@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from config.spec import Gpu
+from config.server import Gpu
 from tasks.release.drift import kind_of, plan_drift
 from tasks.release.preflight import chart_problems, offered_gpu
 from tasks.release.state import ChartArchive

@@ -8,7 +8,8 @@ import pytest
 
 from config.images import PinnedImage, PinnedImages
 from config.profiles import load_profile
-from config.spec import Gpu, Hub
+from config.server import Gpu
+from config.spec import Hub
 from tasks.release.values import Values, values_for
 
 IMAGES = PinnedImages(PinnedImage("10.51.0.2:5000", "iav/base-notebook", "sha256:" + "a" * 64), None, None)
