@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import httpx
 
 from config.spec import Hub
+from tasks.core.trust import trust
 
 PORTS = {"https": 443, "http": 80}
 
@@ -32,7 +33,7 @@ class Address:
 
     def tls(self) -> ssl.SSLContext:
         """What the hub's certificate is verified by."""
-        return ssl.create_default_context(cafile=self.ca)
+        return trust("hub", self.ca, "checks.ca")
 
     def open_client(self, timeout: float, transport: httpx.BaseTransport | None = None) -> httpx.Client:
         """A client that follows redirects; ``timeout`` is in seconds, ``transport`` for tests."""

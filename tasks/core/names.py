@@ -9,6 +9,11 @@ KEYS_SECRET = "hubwright-keys"
 CHART_SECRET = "hub"
 """The Secret in which the chart (4.4.0, templates/hub/secret.yaml) keeps what it draws at random."""
 
+OIDC_SECRET = "hubwright-oidc"
+"""The Secret with the secret of the hub's client at an identity provider."""
+CLIENT_SECRET_KEY = "client_secret"
+"""Under which key of ``OIDC_SECRET`` it is."""
+
 ROUTES_SERVICE = "hubwright-routes"
 """The hub's service (in JupyterHub's sense) that may have the proxy's routes put back."""
 METRICS_SERVICE = "hubwright-metrics"

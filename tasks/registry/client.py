@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import ssl
 from http import HTTPStatus
 
 import httpx
 
 from tasks.core.errors import Permanent, Transient
+from tasks.core.trust import trust
 
 TIMEOUT_SECONDS = 15
 MANIFEST_TYPES = ", ".join(
@@ -27,7 +27,7 @@ class Registry:
 
     def __init__(self, host: str, ca: str | None, transport: httpx.BaseTransport | None = None) -> None:
         self.host = host
-        verify = transport is not None or _trust(ca)
+        verify = transport is not None or trust("registry", ca, "registry.ca")
         self._http = httpx.Client(
             base_url=f"https://{host}", verify=verify, timeout=TIMEOUT_SECONDS, transport=transport
         )
@@ -80,12 +80,3 @@ class Registry:
         except (httpx.HTTPError, ValueError, AttributeError, KeyError) as error:
             remedy = "check that the registry lets everybody pull this image"
             raise Transient("registry", asked, f"gave no token: {error}", remedy) from error
-
-
-def _trust(ca: str | None) -> ssl.SSLContext:
-    """The system's CAs, or one of the company's own. Raises Permanent when its file cannot be used."""
-    try:
-        return ssl.create_default_context(cafile=ca)
-    except (OSError, ssl.SSLError) as error:
-        remedy = "give the path of a PEM file in registry.ca, or leave it out"
-        raise Permanent("registry", f"read the CA in {ca}", str(error), remedy) from error
