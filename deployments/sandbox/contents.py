@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import io
 import json
-import secrets
 import ssl
 import tarfile
 from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ from ruamel.yaml import YAML
 from config.profiles import load_profile
 from deployments.sandbox.addresses import DNS_SERVICE_IP, NODE_IP, REGISTRY, REGISTRY_URL
 from deployments.sandbox.parts import PROVISIONER, PROVISIONER_NAMESPACE, PROVISIONER_SCRIPTS
-from deployments.sandbox.paths import PRIVATE_FILE, PRIVATE_FOLDER, Paths
+from deployments.sandbox.paths import Paths
 from deployments.sandbox.probes import connect
 from tasks.core.errors import Transient
 from tasks.core.kubernetes import NOT_FOUND
@@ -32,10 +31,11 @@ CHART = Path(__file__).parent / "chart"
 CHARTS = "charts"
 PUSH_SECONDS = 300.0
 REQUEST_SECONDS = 10.0
-PASSWORD_BYTES = 18
 MANIFESTS = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 DNS = "kube-dns"
+HUBS = ("sandbox", "sandbox-iav-v1")
+"""Profiles of the hubs that the sandbox is for."""
 INGRESS_CONTROLLER = "traefik.io/ingress-controller"
 """By which Traefik knows the Ingress classes that are its own (documentation of Traefik 3.6, kubernetes-ingress)."""
 
@@ -114,18 +114,6 @@ def ensure_objects(paths: Paths) -> None:
         cluster.ensure(wanted)
 
 
-def ensure_shared_password(paths: Paths) -> None:
-    """There is a password for the sandbox's hub, drawn once, that only root can read."""
-    file = paths.shared_password
-    if file.exists():
-        return
-    file.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new")
-    fresh.touch(PRIVATE_FILE)
-    fresh.write_text(secrets.token_urlsafe(PASSWORD_BYTES) + "\n")
-    fresh.replace(file)
-
-
 def cluster_objects() -> tuple[WantedObject, ...]:
     """What the cluster is given before anybody uses it. Pure."""
     scripts = {
@@ -149,15 +137,18 @@ def cluster_objects() -> tuple[WantedObject, ...]:
 
 
 def operations_objects(paths: Paths) -> tuple[WantedObject, ...]:
-    """What a company's operations bring before a hub comes: an Ingress class, and a certificate for its host."""
-    hub = load_profile("iav-v1")
-    assert hub.ingress
-    namespace = hub.cluster.namespace
-    return (
-        WantedObject(INGRESS_CLASS, hub.ingress.ingress_class, None, {"spec": {"controller": INGRESS_CONTROLLER}}),
-        WantedObject(NAMESPACE, namespace, None),
-        tls_secret(paths, hub.ingress.tls_secret, namespace),
-    )
+    """What a company's operations bring before hubs come: an Ingress class, and a certificate for each host."""
+    objects: list[WantedObject] = []
+    for name in HUBS:
+        hub = load_profile(name)
+        assert hub.ingress
+        namespace, ingress_class = hub.cluster.namespace, hub.ingress.ingress_class
+        objects += (
+            WantedObject(INGRESS_CLASS, ingress_class, None, {"spec": {"controller": INGRESS_CONTROLLER}}),
+            WantedObject(NAMESPACE, namespace, None),
+            tls_secret(paths, hub.ingress.tls_secret, namespace),
+        )
+    return tuple(objects)
 
 
 def tls_secret(paths: Paths, name: str, namespace: str) -> WantedObject:

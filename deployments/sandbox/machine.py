@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deployments.sandbox.cache import cache_root
+from deployments.sandbox.java import OLDEST_JAVA, newest_java
 from deployments.sandbox.paths import Paths
 from tasks.core.process import run
 
@@ -30,7 +31,7 @@ DEBIAN_PACKAGES = (
 )
 SERVICES = ("containerd", "docker-registry", "etcd")
 """What Debian starts with these packages where systemd runs; the sandbox starts its own and needs none of them."""
-TOOLS = ("apt-get", "dpkg-query", "go", "make", "mount", "npm", "nsenter")
+TOOLS = ("apt-get", "dpkg-query", "go", "make", "mount", "mvn", "npm", "nsenter")
 OLDEST_PYTHON = (3, 11)
 COLD_BYTES = 15 * 10**9
 WARM_BYTES = 3 * 10**9
@@ -55,6 +56,10 @@ def check_machine(paths: Paths) -> None:
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         raise Refused(f"The sandbox needs these tools, which are not on this machine's PATH: {', '.join(missing)}.")
+    java = newest_java()
+    if java is None or java.version < OLDEST_JAVA:
+        found = f"the newest here is {java.version}" if java else "this machine has none"
+        raise Refused(f"The sandbox needs Java {OLDEST_JAVA} or newer for Keycloak; {found}.")
     if len(os.fsencode(paths.state)) > LONGEST_STATE_PATH or any(sign.isspace() for sign in str(paths.state)):
         raise Refused(f"{paths.state} is too long or has a blank in it: clone to a path of 60 plain bytes at most.")
     _check_disk(paths)

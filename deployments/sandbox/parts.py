@@ -13,6 +13,8 @@ from deployments.sandbox.addresses import (
     HTTP_PORT,
     HTTPS_PORT,
     INGRESS_HEALTH_PORT,
+    KEYCLOAK,
+    KEYCLOAK_HEALTH_PORT,
     NAME,
     NODE_IP,
     PODS,
@@ -22,6 +24,7 @@ from deployments.sandbox.addresses import (
     SERVICES,
 )
 from deployments.sandbox.configuration import BUSYBOX_IMAGE
+from deployments.sandbox.keycloak import keycloak_argv, keycloak_environment, with_password
 from deployments.sandbox.paths import Paths
 from deployments.sandbox.pki import CA, FRONT_PROXY_CA, SERVICE_ACCOUNTS
 from deployments.sandbox.probes import Probe, command_probe, http_probe, log_probe, node_probe
@@ -47,6 +50,8 @@ class Part:
     needs: tuple[str, ...] = ()
     binary: str = ""
     """One that we build ourselves: it goes before ``argv``."""
+    before: tuple[str, ...] = ()
+    """What it is started by: it goes before all of that."""
     files: tuple[Path, ...] = ()
     """Files that it reads when it starts: when one changes, the part is started anew."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -59,6 +64,7 @@ def all_parts(paths: Paths) -> tuple[Part, ...]:
         _registry(paths),
         _containerd(paths),
         _prefect(paths),
+        _keycloak(paths),
         _apiserver(paths),
         _controller(paths, "kube-controller-manager", 10257, _controller_manager_flags(paths)),
         _controller(paths, "kube-scheduler", 10259, ()),
@@ -110,6 +116,15 @@ def _prefect(paths: Paths) -> Part:
     argv = (sys.executable, "-m", "prefect", "server", "start", "--host", NODE_IP, "--port", str(PREFECT_PORT))
     probe = http_probe(f"{PREFECT}/api/health")
     return Part("prefect", argv, PREFECT, probe, timeout=180, environment=environment)
+
+
+def _keycloak(paths: Paths) -> Part:
+    health = f"http://{NODE_IP}:{KEYCLOAK_HEALTH_PORT}/health/ready"
+    files = (paths.certificate("keycloak"), paths.key("keycloak"))
+    return Part(
+        "keycloak", keycloak_argv(paths), KEYCLOAK, http_probe(health), 180,
+        binary="kc.sh", files=files, environment=keycloak_environment(), before=with_password(paths),
+    )  # fmt: skip
 
 
 def _apiserver(paths: Paths) -> Part:

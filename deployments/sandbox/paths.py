@@ -71,8 +71,28 @@ class Paths:
 
     @property
     def shared_password(self) -> Path:
-        """The password that the sandbox's hub is signed in to with."""
+        """The password that everybody signs in to the hub of ``sandbox-iav-v1`` with."""
         return self.state / "secrets" / "shared-password"
+
+    @property
+    def keycloak_admin(self) -> Path:
+        """The password of Keycloak's first administrator, as whom the sandbox and tests set it up; no flow does."""
+        return self.state / "secrets" / "keycloak-admin"
+
+    @property
+    def keycloak_deployer(self) -> Path:
+        """The secret of the service account that Hubwright has in the realm."""
+        return self.state / "secrets" / "keycloak-deployer"
+
+    @property
+    def keycloak_users(self) -> Path:
+        """The password of each user in the realm."""
+        return self.state / "secrets" / "keycloak-users"
+
+    @property
+    def drawn(self) -> tuple[Path, ...]:
+        """Every secret that is drawn at random."""
+        return (self.shared_password, self.keycloak_admin, self.keycloak_deployer, self.keycloak_users)
 
     @property
     def supervisor_socket(self) -> Path:

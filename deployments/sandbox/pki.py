@@ -14,7 +14,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from deployments.sandbox.addresses import API, API_SERVICE_IP, CLUSTER_DOMAIN, HOSTS_DOMAIN, NAME, NODE_IP
+from deployments.sandbox.addresses import (
+    API,
+    API_SERVICE_IP,
+    CLUSTER_DOMAIN,
+    HOSTS_DOMAIN,
+    KEYCLOAK_HOST,
+    NAME,
+    NODE_IP,
+)
 from deployments.sandbox.paths import PRIVATE_FILE, Paths, write_if_changed
 
 CA_LIFETIME = timedelta(days=3650)
@@ -46,6 +54,7 @@ SERVERS = (
     Identity("apiserver", "kube-apiserver", "", (NODE_IP, "127.0.0.1", API_SERVICE_IP), ("localhost", *_API_NAMES)),
     Identity("registry", "registry", "", (NODE_IP, "127.0.0.1"), ("localhost",)),
     Identity("ingress", "ingress", "", (NODE_IP,), (f"*.{HOSTS_DOMAIN}",)),
+    Identity("keycloak", "keycloak", "", (NODE_IP,), (KEYCLOAK_HOST,)),
     Identity("node", "node", "", (NODE_IP, "127.0.0.1"), ("localhost", NAME)),
 )
 USERS = (

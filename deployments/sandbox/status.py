@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Column, Table
 
-from deployments.sandbox.addresses import HUB, PREFECT, REGISTRY
+from deployments.sandbox.addresses import HUB, KEYCLOAK, PREFECT, REGISTRY
 from deployments.sandbox.ownership import read_owner
 from deployments.sandbox.parts import Part, all_parts
 from deployments.sandbox.paths import Paths
@@ -52,6 +52,7 @@ def as_document(paths: Paths, parts: Sequence[PartStatus]) -> dict[str, Any]:
         "registry": REGISTRY,
         "prefect_url": PREFECT,
         "hub_url": HUB,
+        "keycloak_url": KEYCLOAK,
         "parts": [
             {"name": part.name, "healthy": part.healthy, "address": part.address, "detail": part.detail}
             for part in parts

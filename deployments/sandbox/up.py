@@ -17,11 +17,12 @@ from deployments.sandbox.contents import (
     ensure_chart,
     ensure_objects,
     ensure_pushed,
-    ensure_shared_password,
 )
+from deployments.sandbox.drawn import ensure_secrets
 from deployments.sandbox.images import ensure_image
 from deployments.sandbox.jobs import Job, run_jobs
 from deployments.sandbox.kernel import remember_settings
+from deployments.sandbox.keycloak import ensure_keycloak
 from deployments.sandbox.machine import check_machine, ensure_packages
 from deployments.sandbox.network import ensure_network
 from deployments.sandbox.ownership import sole_command, write_owner
@@ -29,6 +30,7 @@ from deployments.sandbox.parts import OBJECTS, Part, all_parts
 from deployments.sandbox.paths import PRIVATE_FOLDER, Paths
 from deployments.sandbox.pki import ensure_keys
 from deployments.sandbox.progress import Step, Steps
+from deployments.sandbox.realm import ensure_realm
 from deployments.sandbox.removal import check_owner, clear_leftovers
 from deployments.sandbox.supervisor import Program, Supervisor
 from tasks.core.errors import Permanent
@@ -36,6 +38,7 @@ from tasks.core.wait import wait_until
 
 BINARIES = ("kubernetes", "coredns", "local-path-provisioner", "helm", "traefik")
 """In the order in which they are needed; one at a time, because one Go build keeps every core busy."""
+KEYCLOAK = "kc.sh"
 
 
 def bring_up(paths: Paths, steps: Steps) -> None:
@@ -61,11 +64,11 @@ def _prepare(paths: Paths) -> None:
     write_owner(paths)
     remember_settings(paths)
     paths.pki.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    for folder in (paths.logs, paths.volumes, paths.state / "prefect"):
+    for folder in (paths.logs, paths.volumes, paths.state / "prefect", paths.state / "keycloak"):
         folder.mkdir(parents=True, exist_ok=True)
     (paths.state / "etcd").mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
     ensure_keys(paths)
-    ensure_shared_password(paths)
+    ensure_secrets(paths)
     write_configuration(paths)
     ensure_cgroups()
     ensure_network()
@@ -75,10 +78,12 @@ def all_jobs(paths: Paths, supervisor: Supervisor) -> list[Job]:
     """Everything to be done once the supervisor runs, each after what it needs."""
     return [
         *_chain([Job(_build(name), (), partial(_build_binary, name)) for name in BINARIES]),
+        Job(_build(KEYCLOAK), (), partial(_build_binary, KEYCLOAK)),
         *_part_jobs([part for part in all_parts(paths) if OBJECTS not in part.needs], supervisor),
         Job(OBJECTS, ("kube-apiserver",), lambda _step: ensure_objects(paths)),
         *_part_jobs([part for part in all_parts(paths) if OBJECTS in part.needs], supervisor),
         *_chain([Job(f"image {pushed.image}", ("registry",), partial(_fill, paths, pushed)) for pushed in IMAGES]),
+        Job("realm", ("keycloak",), lambda _step: ensure_realm(paths)),
         Job("chart", ("registry", _build("helm")), partial(_push_chart, paths)),
     ]
 
@@ -105,8 +110,8 @@ def _part_jobs(parts: Sequence[Part], supervisor: Supervisor) -> list[Job]:
 
 
 def _build_binary(name: str, step: Step) -> None:
-    step.waiting("the Go build")
-    ensure_binary(name, step.waiting)
+    step.waiting("its build")
+    _executable(name, step)
 
 
 def _fill(paths: Paths, pushed: Pushed, step: Step) -> None:
@@ -120,7 +125,8 @@ def _push_chart(paths: Paths, step: Step) -> None:
 
 def _start(part: Part, supervisor: Supervisor, step: Step) -> None:
     """The part runs as it is configured now, and its probe finds it healthy."""
-    argv = (str(ensure_binary(part.binary, step.waiting)), *part.argv) if part.binary else part.argv
+    binary = (str(_executable(part.binary, step)),) if part.binary else ()
+    argv = (*part.before, *binary, *part.argv)
     supervisor.ensure_started(Program(part.name, argv, part.environment, _version(part.files)))
 
     def probe() -> str:
@@ -133,6 +139,12 @@ def _start(part: Part, supervisor: Supervisor, step: Step) -> None:
     except Permanent as error:
         answered = f"{error.answered}; its last words:\n{supervisor.last_words(part.name)}"
         raise Permanent(error.system, error.asked, answered, error.remedy) from error
+
+
+def _executable(name: str, step: Step) -> Path:
+    if name == KEYCLOAK:
+        return ensure_keycloak(step.waiting) / "bin" / KEYCLOAK
+    return ensure_binary(name, step.waiting)
 
 
 def _version(files: Sequence[Path]) -> str:
