@@ -8,14 +8,16 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from ruamel.yaml import YAML
 
+from config.identity import PasswordIdentity
 from config.profiles import BadProfile, load_profile
 from config.spec import Hub
 from deployments.sandbox import __main__ as sandbox
-from deployments.sandbox.addresses import HUB
+from deployments.sandbox.addresses import HUB, NODE_IP
 from deployments.sandbox.environment import as_shell, sandbox_environment
 from deployments.sandbox.paths import Paths, write_if_changed
 from tasks.core.errors import HubError
@@ -87,19 +89,31 @@ def _deploy(profile: str, hub: Hub, kubeconfig: str | None, paths: Paths, starte
 
 
 def _what_next(hub: Hub, profile: str, kubeconfig: str | None, environment: dict[str, str]) -> str:
-    admin = hub.identity.admins[0] if hub.identity.admins else "any name"
-    lines = [
-        "",
-        f"  hub         {hub.url}",
-        f"  user        {admin} (an admin), or any other name",
-        f"  password    is in the {hub.identity.password}",
-    ]
+    lines = ["", f"  hub         {hub.url}", *_who_signs_in(hub)]
     if kubeconfig is None:
-        # A browser on this machine knows neither that name nor the sandbox's CA.
-        lines.insert(2, f"  in browser  {HUB}")
+        # A browser on this machine knows neither these names nor the sandbox's CA.
+        lines.insert(2, f"  in browser  {_for_a_browser(hub)}")
         prefect = environment["PREFECT_API_URL"].removesuffix("/api")
         lines += [f"  Prefect UI  {prefect}", "", "  next: . .sandbox/env  then"]
     return "\n".join([*lines, f"  python -m flows deploy {profile} --plan-only", ""])
+
+
+def _who_signs_in(hub: Hub) -> list[str]:
+    identity = hub.identity
+    if isinstance(identity, PasswordIdentity):
+        admin = identity.admins[0] if identity.admins else "any name"
+        return [f"  user        {admin} (an admin), or any other name", f"  password    is in the {identity.password}"]
+    admin = f"{hub.checks.admin.user} (an admin), " if hub.checks.admin else ""
+    return [f"  user        {admin}{hub.checks.user}", f"  password    is in the {hub.checks.password}"]
+
+
+def _for_a_browser(hub: Hub) -> str:
+    if hub.release.node_port:
+        return HUB
+    hosts = [urlsplit(hub.url).hostname or ""]
+    if not isinstance(hub.identity, PasswordIdentity):
+        hosts.append(urlsplit(hub.identity.issuer).hostname or "")
+    return f"once /etc/hosts has “{NODE_IP} {' '.join(hosts)}” and the browser trusts .sandbox/pki/ca.crt"
 
 
 if __name__ == "__main__":

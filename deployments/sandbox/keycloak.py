@@ -41,14 +41,15 @@ def java_home() -> Path:
 
 def _build(folder: Path, on_line: Callable[[str], None]) -> None:
     java = {**os.environ, "JAVA_HOME": str(java_home())}
+    goal = (PLUGIN, f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={folder}")
     run(
-        [*DIES_WITH_US, "mvn", "--quiet", "--batch-mode", PLUGIN, f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={folder}"],
+        [*DIES_WITH_US, "mvn", "--quiet", "--batch-mode", *goal],
         cwd=folder,
         env=java,
         timeout=FETCH_SECONDS,
         remedy="see Maven's message; a Maven repository with Keycloak is needed (proxy and mirror: ~/.m2/settings.xml)",
         on_line=on_line,
-    )  # fmt: skip
+    )
     [archive] = folder.glob("*.tar.gz")
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")

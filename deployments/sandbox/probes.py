@@ -31,7 +31,7 @@ def http_probe(url: str, ca: Path | None = None) -> Probe:
             answer = httpx.get(url, verify=verify, timeout=PROBE_SECONDS, trust_env=False)
         except (httpx.HTTPError, OSError) as error:
             return f"{url}: {error}"
-        return "" if answer.is_success else f"{url}: {answer.status_code} {answer.text.strip()[-200:]}"
+        return "" if answer.is_success else f"{url}: {answer.status_code} {' '.join(answer.text.split())[-200:]}"
 
     return probe
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from keycloak import KeycloakAdmin
 from kubernetes import client, config
 
 from deployments.sandbox.addresses import HOSTS_DOMAIN
@@ -21,6 +22,8 @@ from deployments.sandbox.contents import tls_secret
 from deployments.sandbox.environment import sandbox_environment
 from deployments.sandbox.paths import CLONE, Paths
 from deployments.sandbox.probes import connect
+from deployments.sandbox.realm import DEPLOYER, REALM
+from deployments.sandbox.realm import connect as connect_keycloak
 from deployments.sandbox.status import as_document, read_status
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.objects import NAMESPACE, WantedObject
@@ -144,9 +147,52 @@ def new_profile(sandbox: Sandbox, folder: Path, namespace: str) -> Profile:
     return own
 
 
+def new_thinkube(sandbox: Sandbox, folder: Path, namespace: str) -> Profile:
+    """A profile for a hub with a client of its own at the sandbox's Keycloak, and what operations bring beforehand."""
+    operations_part(sandbox, namespace)
+    own = Profile(
+        folder / f"{namespace}.yaml", namespace, sandbox.paths.keycloak_users, {"extends": "sandbox", "name": namespace}
+    )
+    own.change(
+        cluster={"namespace": namespace},
+        identity={"client_id": namespace},
+        release={"timeout": "60s"},
+        ingress={"host": f"{namespace}.{HOSTS_DOMAIN}"},
+    )
+    return own
+
+
 @pytest.fixture(scope="session")
 def sandbox() -> Sandbox:
     return open_sandbox()
+
+
+@pytest.fixture
+def keycloak_admin(sandbox: Sandbox) -> KeycloakAdmin:
+    """The realm as its administrator, whom no flow knows: to arrange things, and to look behind Hubwright's back."""
+    return admin_of(sandbox)
+
+
+def admin_of(sandbox: Sandbox) -> KeycloakAdmin:
+    """The realm's administrator."""
+    admin = connect_keycloak(sandbox.paths)
+    admin.change_current_realm(REALM)
+    return admin
+
+
+def keycloak_writes(admin: KeycloakAdmin, since: int, client: str) -> list[str]:
+    """What Hubwright's account wrote to the realm since a moment (milliseconds) about one client, or about groups."""
+    deployer = admin.get_client_id(DEPLOYER)
+    events = admin.connection.raw_get(
+        f"/admin/realms/{REALM}/admin-events", dateFrom=since, max=1000, authClient=deployer
+    ).json()
+    own = admin.get_client_id(client)
+    return [
+        f"{event['operationType']} {event['resourcePath']}"
+        for event in events
+        if event["time"] >= since
+        and (own is None or own in event["resourcePath"] or "groups/" in event["resourcePath"])
+    ]
 
 
 @pytest.fixture(scope="module")

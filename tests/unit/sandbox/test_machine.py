@@ -7,6 +7,7 @@ import pytest
 
 from deployments.sandbox import machine
 from deployments.sandbox.__main__ import BAD_INPUT, main
+from deployments.sandbox.java import Java
 from deployments.sandbox.machine import Refused, check_machine, missing_packages
 from deployments.sandbox.paths import Paths
 
@@ -22,6 +23,7 @@ def finds_all_but(*missing: str) -> Callable[[str], str | None]:
 def able(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", finds_all_but())
+    monkeypatch.setattr(machine, "newest_java", lambda: Java(Path("/usr/lib/jvm/java-25"), 25))
     monkeypatch.setattr(machine, "COLD_BYTES", 0)
     monkeypatch.setattr(machine, "WARM_BYTES", 0)
 
@@ -48,6 +50,16 @@ def test_without_root_it_is_refused_with_one_sentence(
 def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", finds_all_but("go"))
     with pytest.raises(Refused, match=r"PATH: go\."):
+        check_machine(Paths(Path("/clone/.sandbox")))
+
+
+@pytest.mark.usefixtures("able")
+@pytest.mark.parametrize(("found", "said"), [(None, "has none"), (Java(Path("/usr/lib/jvm/java-17"), 17), "is 17")])
+def test_a_java_that_is_too_old_for_keycloak_is_refused(
+    monkeypatch: pytest.MonkeyPatch, found: Java | None, said: str
+) -> None:
+    monkeypatch.setattr(machine, "newest_java", lambda: found)
+    with pytest.raises(Refused, match=rf"Java 21 or newer for Keycloak; .* {said}"):
         check_machine(Paths(Path("/clone/.sandbox")))
 
 
