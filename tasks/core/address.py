@@ -25,6 +25,8 @@ class Address:
     url: str
     ca: str | None = None
     ip: str | None = None
+    ca_setting: str = "checks.ca"
+    """Where the profile names ``ca``, for messages."""
 
     @classmethod
     def of(cls, hub: Hub) -> Address:
@@ -33,7 +35,7 @@ class Address:
 
     def tls(self) -> ssl.SSLContext:
         """What the hub's certificate is verified by."""
-        return trust("hub", self.ca, "checks.ca")
+        return trust(self.url, self.ca, self.ca_setting)
 
     def open_client(self, timeout: float, transport: httpx.BaseTransport | None = None) -> httpx.Client:
         """A client that follows redirects; ``timeout`` is in seconds, ``transport`` for tests."""

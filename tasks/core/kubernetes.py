@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -62,7 +63,9 @@ class Kubernetes:
         """
         configuration = client.Configuration()
         try:
-            given = {"config_file": str(kubeconfig)} if kubeconfig else {}
+            # The library reads the variable only once, when it is imported.
+            file = str(kubeconfig or os.environ.get("KUBECONFIG", ""))
+            given = {"config_file": file} if file else {}
             config.load_config(client_configuration=configuration, **given)
         except config.ConfigException as error:
             remedy = "point KUBECONFIG to the cluster's kubeconfig, or run inside the cluster"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect.blocks.system import Secret
@@ -28,6 +30,12 @@ def read_secret(ref: SecretRef, kubernetes: Kubernetes) -> SecretStr:
     if not found:
         raise _missing(str(ref), "nothing is there")
     return SecretStr(found)
+
+
+def mark_of(secrets: Sequence[SecretStr], salt: str) -> str:
+    """Changes with the secrets and does not tell them: scrypt, slow on purpose, since people choose passwords."""
+    text = "\0".join(secret.get_secret_value() for secret in secrets).encode()
+    return hashlib.scrypt(text, salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
 
 
 def _missing(place: str, why: str) -> Permanent:

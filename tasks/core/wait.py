@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
-from tasks.core.errors import Permanent
+from tasks.core.errors import Permanent, Transient
 
 POLL_SECONDS = 0.1
+PATIENT_SECONDS = 60.0
+"""Longer than a server takes that is being restarted."""
+ASK_AGAIN_SECONDS = 2.0
+
+T = TypeVar("T")
 
 
 def wait_until(
@@ -30,4 +36,27 @@ def wait_until(
         say(reason)
         if time.monotonic() > deadline:
             raise Permanent(system, asked, f"not within {seconds:g} s: {reason}", remedy)
+        time.sleep(every)
+
+
+def ask_patiently(
+    ask: Callable[[], T],
+    say: Callable[[str], None],
+    *,
+    seconds: float = PATIENT_SECONDS,
+    every: float = ASK_AGAIN_SECONDS,
+) -> T:
+    """What ``ask`` answers; it is asked again while it raises Transient. For questions only: it may be asked often.
+
+    Raises Permanent with the last answer when ``seconds`` passed before; ``say`` hears what it waits for.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except Transient as error:
+            if time.monotonic() > deadline:
+                answered = f"not within {seconds:g} s: {error.answered}"
+                raise Permanent(error.system, error.asked, answered, error.remedy) from error
+            say(f"waiting for {error.system}: {error.answered}")
         time.sleep(every)
