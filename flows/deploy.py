@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from config.images import PinnedImages
 from config.profiles import load_profile, profile_names
 from config.spec import Hub
+from flows.sign_in import SeenSignIn, look_at_sign_in, set_up_sign_in
 from tasks.cluster.phase import check_cluster, ensure_cluster, ensure_namespace, plan_cluster
 from tasks.core.artifacts import show_checks, show_link, show_plan, show_problems
 from tasks.core.change import Plan
@@ -66,10 +67,11 @@ class DeployResult(BaseModel):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a run is to bring about: these images, in this release."""
+    """What a run is to bring about: these images, in this release, with people signing in so."""
 
     images: PinnedImages
     release: WantedRelease
+    provider: SeenSignIn
 
 
 @flow(name="deploy", description="Deploys a hub, checks it as a user would, and records it.")
@@ -81,14 +83,15 @@ def deploy(profile: Profile, plan_only: PlanOnly = False) -> DeployResult:
     hub = load_profile(profile)
     with TemporaryDirectory(prefix="hubwright-") as folder:
         wanted = prepare(hub, Path(folder))
-        plan, running = make_plan(hub, wanted.release)
+        plan, running = make_plan(hub, wanted)
         if plan_only:
             return DeployResult(plan=plan)
         if not plan.empty:
             ensure_namespace(hub)
         with fence_of(hub) as fence:
             if fence.waited:
-                plan, running = make_plan(hub, wanted.release)
+                wanted = prepare(hub, Path(folder))
+                plan, running = make_plan(hub, wanted)
             record = carry_out(hub, wanted, running if plan.empty else None, fence)
     show_link(hub.name, hub.url)
     return DeployResult(plan=plan, record=record)
@@ -99,8 +102,9 @@ def prepare(hub: Hub, folder: Path) -> Wanted:
     looks = Gathering()
     pinned, fetched = pin_images.submit(hub), fetch_chart.submit(hub, folder)
     cluster, monitoring = check_cluster.submit(hub), check_monitoring.submit(hub)
+    provider = look_at_sign_in(hub, looks)
     images = looks.attempt(pinned.result)
-    worked_out = want_values.submit(hub, images) if images else None
+    worked_out = want_values.submit(hub, images, provider.sign_in) if images and provider else None
     chart = looks.attempt(fetched.result)
     values = None
     if looks.add(looks.attempt(cluster.result)):  # one that does not answer is told once
@@ -114,15 +118,16 @@ def prepare(hub: Hub, folder: Path) -> Wanted:
     assert images
     assert chart
     assert values
-    return Wanted(images, WantedRelease(hub.release.name, chart, values))
+    assert provider
+    return Wanted(images, WantedRelease(hub.release.name, chart, values), provider)
 
 
-def make_plan(hub: Hub, release: WantedRelease) -> tuple[Plan, DeployedRelease | None]:
+def make_plan(hub: Hub, wanted: Wanted) -> tuple[Plan, DeployedRelease | None]:
     """Everything that a deploy would change, shown before anything is touched; and the release that runs now."""
-    cluster, releases = plan_cluster.submit(hub), plan_release.submit(hub, release)
+    cluster, releases = plan_cluster.submit(hub), plan_release.submit(hub, wanted.release)
     monitoring = plan_monitoring.submit(hub, METRICS_TOKEN)
     changes, running = releases.result()
-    plan = cluster.result() + changes + monitoring.result()
+    plan = cluster.result() + wanted.provider.plan + changes + monitoring.result()
     show_plan(hub.name, plan)
     for change in plan:
         get_run_logger().info("plan: %s", change)
@@ -135,7 +140,7 @@ def carry_out(hub: Hub, wanted: Wanted, running: DeployedRelease | None, fence: 
     ``running`` is the release when everything is as it should be already: then only the checks are left to do.
     """
     try:
-        deployed = running or change(hub, wanted.release, fence)
+        deployed = running or change(hub, wanted, fence)
         checks = check_hub(hub, wanted.images.notebook)
         record = record_release(hub, wanted.images.notebook, deployed, checks, fence)
         show_checks(hub.name, checks)
@@ -149,9 +154,13 @@ def carry_out(hub: Hub, wanted: Wanted, running: DeployedRelease | None, fence: 
     return record
 
 
-def change(hub: Hub, release: WantedRelease, fence: Fence) -> DeployedRelease:
-    """The cluster is as the plan says."""
+def change(hub: Hub, wanted: Wanted, fence: Fence) -> DeployedRelease:
+    """Cluster and provider are as the plan says."""
     ensure_cluster(hub, fence)
+    sign_in = set_up_sign_in(hub, wanted.provider.sign_in, fence)
+    release = wanted.release
+    if sign_in != wanted.provider.sign_in:  # the client's secret is another one, or there was none before
+        release = replace(release, values=want_values(hub, wanted.images, sign_in))
     deployed = ensure_release(hub, release, fence)
     ensure_monitoring(hub, METRICS_TOKEN, fence)
     return deployed
