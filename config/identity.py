@@ -104,6 +104,11 @@ class OidcIdentity(Part):
         min_length=1, description="The roles that let people in, and what each allows.", examples=[{"user": {}}]
     )
 
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What the hub asks for (OpenID Connect Core 1.0, section 5.4)."""
+        return ("openid", "profile", "email")
+
     @model_validator(mode="after")
     def _groups_are_keycloaks(self) -> Self:
         named = [name for name, role in self.roles.items() if role.groups]
@@ -158,6 +163,11 @@ class KeycloakIdentity(Part):
     def roles_claim(self) -> str:
         """The claim in which Hubwright has Keycloak send a user's client roles."""
         return "hub_roles"
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What the hub asks for: mappers of the client itself send all else."""
+        return ("openid",)
 
     @property
     def realm(self) -> str:

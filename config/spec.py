@@ -5,10 +5,12 @@ The one place that says so. `python -m config.schema` writes it as a JSON Schema
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Self
 
+from kubernetes.utils.quantity import parse_quantity
 from pydantic import Field, model_validator
 
 from config.identity import Identity, PasswordIdentity, Provider, Role
@@ -307,6 +309,20 @@ class Hub(Part):
             EVERYBODY: self._allowance(Role())
         }
 
+    def allowance_for(self, roles: Iterable[str]) -> Allowance | None:
+        """What somebody with these roles may have: the most of each thing; None for somebody who has none of ours."""
+        mine = [self.allowances[role] for role in roles if role in self.allowances]
+        if not mine:
+            return None
+        return Allowance(
+            cpu=_most([one.cpu for one in mine]),
+            memory=_most([one.memory for one in mine]),
+            gpus=max(one.gpus for one in mine),
+            home=max((one.home for one in mine), key=parse_quantity),
+            idle_timeout=max(one.idle_timeout for one in mine),
+            images=tuple(sorted({image for one in mine for image in one.images})),
+        )
+
     def _allowance(self, role: Role) -> Allowance:
         own = self.server.gpu.count if self.server.gpu else 0
         return Allowance(
@@ -319,7 +335,16 @@ class Hub(Part):
         )
 
 
+def _most(shares: Iterable[Share]) -> Share:
+    found = tuple(shares)
+    return Share(
+        guarantee=max((share.guarantee for share in found), key=parse_quantity),
+        limit=max((share.limit for share in found), key=parse_quantity),
+    )
+
+
 EVERYBODY = "everybody"
+"""The one role of a hub without roles."""
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tasks.keycloak.phase import check_claims, ensure_client, ensure_client_secret, ensure_roles, look_at_keycloak
-from tasks.oidc.phase import look_at_provider, mark_client_secret
-
 from config.identity import KeycloakIdentity, PasswordIdentity
 from config.oidc import SignIn
 from config.spec import Hub
 from tasks.core.change import Plan
 from tasks.core.fence import Fence
 from tasks.core.problems import Gathering
+from tasks.keycloak.phase import check_claims, ensure_client, ensure_client_secret, ensure_roles, look_at_keycloak
+from tasks.oidc.phase import look_at_provider, mark_client_secret
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 from prefect.logging import get_run_logger
 from pydantic import SecretStr
 
+from config.identity import KeycloakIdentity, OidcIdentity, PasswordIdentity
 from config.spec import Hub
 from tasks.cluster.plan import HubSecrets, permissions, plan_claim, wanted_namespace, wanted_objects
 from tasks.cluster.preflight import cluster_problems
@@ -22,7 +23,15 @@ from tasks.core.change import Plan
 from tasks.core.errors import Permanent
 from tasks.core.fence import Fence
 from tasks.core.kubernetes import Kubernetes
-from tasks.core.names import KEYS_SECRET, METRICS_SERVICE, ROUTES_SERVICE, token_key
+from tasks.core.names import (
+    CLIENT_SECRET_KEY,
+    KEYS_SECRET,
+    METRICS_SERVICE,
+    OIDC_SECRET,
+    PASSWORDS_SECRET,
+    ROUTES_SERVICE,
+    token_key,
+)
 from tasks.core.objects import (
     CLAIM,
     INGRESS_CLASS,
@@ -142,12 +151,21 @@ def _grows(kubernetes: Kubernetes, claim: WantedObject) -> bool:
 
 
 def _read_secrets(hub: Hub, kubernetes: Kubernetes) -> HubSecrets:
-    """The passwords from where the profile says, and the keys that were drawn once, or new ones."""
-    passwords = {"password": read_secret(hub.identity.password, kubernetes)}
-    if hub.identity.admin_password:
-        passwords["admin_password"] = read_secret(hub.identity.admin_password, kubernetes)
+    """What people chose, from where the profile says, and the keys that were drawn once, or new ones."""
     kept = (kubernetes.read(SECRET, KEYS_SECRET, hub.cluster.namespace) or {}).get("data", {})
     keys = {
         key: SecretStr(base64.b64decode(kept[key]).decode() if key in kept else secrets.token_hex(32)) for key in KEYS
     }
-    return HubSecrets(passwords, keys)
+    return HubSecrets(_read_chosen(hub, kubernetes), keys)
+
+
+def _read_chosen(hub: Hub, kubernetes: Kubernetes) -> dict[str, dict[str, SecretStr]]:
+    """Passwords, or a client's secret, by the Secret that keeps them for the hub; Keycloak's phase keeps its own."""
+    match hub.identity:
+        case PasswordIdentity() as identity:
+            refs = {"password": identity.password, "admin_password": identity.admin_password}
+            return {PASSWORDS_SECRET: {key: read_secret(ref, kubernetes) for key, ref in refs.items() if ref}}
+        case OidcIdentity() as identity:
+            return {OIDC_SECRET: {CLIENT_SECRET_KEY: read_secret(identity.client_secret, kubernetes)}}
+        case KeycloakIdentity():
+            return {}

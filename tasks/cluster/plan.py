@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from config.spec import Hub, SharedStorage
 from tasks.core.change import Action, Change, Plan
 from tasks.core.errors import Permanent
-from tasks.core.names import CHART_SECRET, KEYS_SECRET, PASSWORDS_SECRET
+from tasks.core.names import CHART_SECRET, KEYS_SECRET
 from tasks.core.objects import (
     CLAIM,
     CONFIG_MAP,
@@ -55,7 +55,8 @@ HUB_RULES = (
 class HubSecrets:
     """What the hub keeps secret: what people chose, and what was drawn at random for it."""
 
-    passwords: Mapping[str, SecretStr]
+    chosen: Mapping[str, Mapping[str, SecretStr]]
+    """By the name of the Secret that keeps it."""
     keys: Mapping[str, SecretStr]
 
 
@@ -73,7 +74,7 @@ def wanted_objects(hub: Hub, secrets: HubSecrets) -> tuple[WantedObject, ...]:
         WantedObject(SERVICE_ACCOUNT, account, namespace),
         WantedObject(ROLE, account, namespace, {"rules": [dict(rule) for rule in HUB_RULES]}),
         WantedObject(ROLE_BINDING, account, namespace, {"roleRef": role, "subjects": [subject]}),
-        WantedObject(SECRET, PASSWORDS_SECRET, namespace, _secret_fields(secrets.passwords)),
+        *(WantedObject(SECRET, name, namespace, _secret_fields(data)) for name, data in secrets.chosen.items()),
         WantedObject(SECRET, KEYS_SECRET, namespace, _secret_fields(secrets.keys)),
         _chart_secret(hub, secrets.keys),
     ]

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from kubernetes.utils.quantity import parse_quantity
 
-from config.spec import Hub
+from config.server import Share
+from config.spec import Allowance, Hub
 from tasks.cluster.state import SeenCluster, parse_certificate
 from tasks.core.objects import Body
 from tasks.core.problems import Problem
@@ -112,7 +113,7 @@ def _node_problems(hub: Hub, nodes: Sequence[Body] | None) -> Iterator[Problem]:
     usable = [node for node in nodes if _is_usable(node)]
     if not usable:
         yield Problem("nodes", "none is ready and takes pods", "look at kubectl describe nodes")
-    for resource, share in (("memory", hub.server.memory), ("cpu", hub.server.cpu)):
+    for resource, share in _shares(hub).items():
         most = max((_amount(node["status"].get("allocatable"), resource) for node in usable), default=Decimal(0))
         if usable and most < parse_quantity(share.guarantee):
             remedy = f"lower server.{resource}.guarantee in the profile, or add a larger node"
@@ -121,15 +122,13 @@ def _node_problems(hub: Hub, nodes: Sequence[Body] | None) -> Iterator[Problem]:
 
 
 def _quota_problems(hub: Hub, quotas: Sequence[Body]) -> Iterator[Problem]:
-    needs = {
-        "pods": Decimal(1),
-        "requests.cpu": parse_quantity(hub.server.cpu.guarantee),
-        "cpu": parse_quantity(hub.server.cpu.guarantee),
-        "limits.cpu": parse_quantity(hub.server.cpu.limit),
-        "requests.memory": parse_quantity(hub.server.memory.guarantee),
-        "memory": parse_quantity(hub.server.memory.guarantee),
-        "limits.memory": parse_quantity(hub.server.memory.limit),
-    }
+    needs = {"pods": Decimal(1)}
+    for resource, share in _shares(hub).items():
+        needs |= {
+            f"requests.{resource}": parse_quantity(share.guarantee),
+            resource: parse_quantity(share.guarantee),
+            f"limits.{resource}": parse_quantity(share.limit),
+        }
     for quota in quotas:
         status = quota.get("status", {})
         for resource, need in needs.items():
@@ -150,14 +149,27 @@ def _limit_problems(hub: Hub, limit_ranges: Sequence[Body]) -> Iterator[Problem]
 
 
 def _limit_range_problems(hub: Hub, name: str, limit: Body) -> Iterator[Problem]:
-    for resource, share in (("memory", hub.server.memory), ("cpu", hub.server.cpu)):
+    smallest = {"memory": [one.memory for one in _allowances(hub)], "cpu": [one.cpu for one in _allowances(hub)]}
+    for resource, share in _shares(hub).items():
         most, least = limit.get("max", {}).get(resource), limit.get("min", {}).get(resource)
         if most and parse_quantity(share.limit) > parse_quantity(most):
             remedy = f"lower server.{resource}.limit ({share.limit}) in the profile, or have the LimitRange changed"
             yield Problem(f"LimitRange {name}", f"a {limit['type']} may have {most} of {resource} at most", remedy)
-        if least and parse_quantity(share.guarantee) < parse_quantity(least):
-            remedy = f"raise server.{resource}.guarantee ({share.guarantee}), or have the LimitRange changed"
+        asked = min((one.guarantee for one in smallest[resource]), key=parse_quantity)
+        if least and parse_quantity(asked) < parse_quantity(least):
+            remedy = f"raise server.{resource}.guarantee ({asked}), or have the LimitRange changed"
             yield Problem(f"LimitRange {name}", f"a {limit['type']} must ask for {least} of {resource}", remedy)
+
+
+def _shares(hub: Hub) -> dict[str, Share]:
+    """What the server of somebody with every role gets, by resource: the most that one server may need."""
+    most = hub.allowance_for(hub.allowances)
+    assert most
+    return {"memory": most.memory, "cpu": most.cpu}
+
+
+def _allowances(hub: Hub) -> list[Allowance]:
+    return [*hub.allowances.values()]
 
 
 def _unseen(what: str, resource: str) -> Problem:

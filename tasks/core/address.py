@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -37,12 +38,41 @@ class Address:
         """What the hub's certificate is verified by."""
         return trust(self.url, self.ca, self.ca_setting)
 
-    def open_client(self, timeout: float, transport: httpx.BaseTransport | None = None) -> httpx.Client:
-        """A client that follows redirects; ``timeout`` is in seconds, ``transport`` for tests."""
+    def open_client(
+        self, timeout: float, transport: httpx.BaseTransport | None = None, others: Sequence[Address] = ()
+    ) -> httpx.Client:
+        """A client that follows redirects, to ``others`` too as they are reached.
+
+        ``timeout`` is in seconds, ``transport`` for tests: it then gets every request.
+        """
+        if transport:
+            return httpx.Client(timeout=timeout, follow_redirects=True, transport=transport)
         tls = self.tls()
-        if self.ip and transport is None:
-            transport = _ConnectTo(self.ip, tls)
-        return httpx.Client(verify=tls, timeout=timeout, follow_redirects=True, transport=transport)
+        return httpx.Client(
+            verify=tls,
+            timeout=timeout,
+            follow_redirects=True,
+            transport=_ConnectTo(self.ip, tls) if self.ip else None,
+            mounts={
+                f"all://{httpx.URL(other.url).netloc.decode()}": other.open_transport()
+                for other in others
+                if other.special
+            },
+        )
+
+    def is_at(self, url: str) -> bool:
+        """Whether an address is of this host."""
+        return httpx.URL(url).netloc == httpx.URL(self.url).netloc
+
+    @property
+    def special(self) -> bool:
+        """Whether it is reached in another way than any host is."""
+        return bool(self.ip or self.ca)
+
+    def open_transport(self) -> httpx.BaseTransport:
+        """What a client gets there by."""
+        tls = self.tls()
+        return _ConnectTo(self.ip, tls) if self.ip else httpx.HTTPTransport(verify=tls)
 
     def open_socket(self, timeout: float) -> socket.socket | None:
         """A connection to ``ip``, for a client that cannot be told of it; None when the URL's host is good enough."""

@@ -178,7 +178,9 @@ def dashboard_for(hub: Hub) -> Dashboard:
     for graph in ACTIVITY:
         board.with_panel(_lines(graph, selector))
     board.with_row(builders.Row("Resources"))
-    for graph, share in ((SERVER_MEMORY, hub.server.memory), (SERVER_CPU, hub.server.cpu)):
+    most = hub.allowance_for(hub.allowances)
+    assert most
+    for graph, share in ((SERVER_MEMORY, most.memory), (SERVER_CPU, most.cpu)):
         board.with_panel(_against(_lines(graph, selector), share))
     for graph in PARTS:
         board.with_panel(_lines(graph, selector))

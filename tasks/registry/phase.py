@@ -21,6 +21,7 @@ def pin_images(hub: Hub) -> PinnedImages:
         notebook=_pin(hub.image.reference, hub.registry.ca),
         hub=_pin(system.hub, hub.registry.ca) if system.hub else None,
         proxy=_pin(system.proxy, hub.registry.ca) if system.proxy else None,
+        offered={key: _pin(image.reference, hub.registry.ca) for key, image in hub.images.items()},
     )
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from prefect.logging import get_run_logger
 from pydantic import SecretStr
 
+from config.identity import PasswordIdentity
 from config.images import PinnedImage, PinnedImages
+from config.oidc import SignIn
 from config.server import Gpu
 from config.spec import Hub
 from config.types import parse_duration
@@ -34,8 +36,9 @@ from tasks.core.records import (
     newest_healthy,
     record_of,
 )
-from tasks.core.secrets import read_secret
+from tasks.core.secrets import mark_of, read_secret
 from tasks.core.task import hub_task
+from tasks.core.trust import trust
 from tasks.release import plan
 from tasks.release.client import Helm
 from tasks.release.drift import kind_of, plan_drift
@@ -43,7 +46,7 @@ from tasks.release.hub import restore_routes
 from tasks.release.plan import WantedRelease, permissions
 from tasks.release.preflight import chart_problems, offered_gpu
 from tasks.release.state import ChartArchive, ReleaseStatus, Revision, SeenRelease, last_good, status_of
-from tasks.release.values import Values, fingerprint, values_for, values_hash
+from tasks.release.values import Values, WantedValues, values_for, values_hash
 
 HUB_PODS = "component in (hub, proxy)"
 READERS = 8
@@ -80,12 +83,11 @@ def check_release(hub: Hub, chart: ChartArchive | None) -> tuple[Problem, ...]:
 
 
 @hub_task(name="want values", description="Works out the chart's values for the hub.")
-def want_values(hub: Hub, images: PinnedImages) -> Values:
+def want_values(hub: Hub, images: PinnedImages, sign_in: SignIn | None) -> Values:
     """The release's values as the profile asks for them, in a cluster that has what this one has. Reads only."""
     kubernetes = Kubernetes.connect()
-    refs = [hub.identity.password] + ([hub.identity.admin_password] if hub.identity.admin_password else [])
-    mark = fingerprint([read_secret(ref, kubernetes) for ref in refs], f"{hub.cluster.namespace}/{hub.release.name}")
-    return values_for(hub, images, mark, _gpu(hub, kubernetes))
+    mark = (sign_in.secret_mark or "") if sign_in else _mark_passwords(hub, kubernetes)
+    return values_for(WantedValues(hub, images, mark, _gpu(hub, kubernetes), sign_in, _read_authority(hub)))
 
 
 @hub_task(name="plan release", description="Compares the Helm release with the one that the profile asks for.")
@@ -172,6 +174,21 @@ def _read_rendered(hub: Hub, kubernetes: Kubernetes, rendered: Body) -> Body | N
     kind = kind_of(rendered)
     assert kind
     return kubernetes.read(kind, rendered["metadata"]["name"], hub.cluster.namespace)
+
+
+def _mark_passwords(hub: Hub, kubernetes: Kubernetes) -> str:
+    identity = hub.identity
+    assert isinstance(identity, PasswordIdentity)
+    refs = [identity.password] + ([identity.admin_password] if identity.admin_password else [])
+    return mark_of([read_secret(ref, kubernetes) for ref in refs], f"{hub.cluster.namespace}/{hub.release.name}")
+
+
+def _read_authority(hub: Hub) -> str | None:
+    """The CA that the hub's pod verifies the provider by, since the pod has no such file."""
+    if isinstance(hub.identity, PasswordIdentity) or hub.identity.ca is None:
+        return None
+    trust("profile", hub.identity.ca, "identity.ca")  # whether it is one at all
+    return Path(hub.identity.ca).read_text(encoding="utf-8")
 
 
 def _gpu(hub: Hub, kubernetes: Kubernetes) -> Gpu | None:

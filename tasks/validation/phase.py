@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 
 from prefect.logging import get_run_logger
 
+from config.identity import PasswordIdentity
 from config.images import PinnedImage
+from config.secrets import SecretRef
 from config.spec import Hub
 from tasks.core.address import Address
 from tasks.core.errors import HubError, Permanent
@@ -15,23 +18,22 @@ from tasks.core.kubernetes import Kubernetes
 from tasks.core.records import CheckResult
 from tasks.core.secrets import read_secret
 from tasks.core.task import hub_task
-from tasks.validation.checks import Check, Checks
+from tasks.validation.checks import Check, all_checks
 from tasks.validation.client import UserSession
+from tasks.validation.entry import Door, PasswordDoor, ProviderDoor
+from tasks.validation.entry_checks import EntryChecks
+from tasks.validation.people import People, Person
+from tasks.validation.server_checks import ServerChecks
 
 
 @hub_task(name="check hub", description="Signs in, starts a server and runs code, as a user would.")
 def check_hub(hub: Hub, image: PinnedImage) -> tuple[CheckResult, ...]:
     """How each check ended, up to the first that failed. Leaves no server of the checking user's behind."""
     kubernetes = Kubernetes.connect()
-    password = read_secret(hub.identity.password, kubernetes)
-    admin_password = read_secret(hub.identity.admin_password or hub.identity.password, kubernetes)
-    admins = hub.identity.admins
     with ExitStack() as stack:
-        address = Address.of(hub)
-        tester = stack.enter_context(closing(UserSession(address, hub.checks.user)))
-        admin = stack.enter_context(closing(UserSession(address, admins[0]))) if admins else None
-        say = get_run_logger().info
-        return _run(Checks(hub, image, kubernetes, tester, admin, password, admin_password, say))
+        people = _open_people(hub, kubernetes, stack)
+        server = ServerChecks(hub, image, kubernetes, people.tester.session, get_run_logger().info)
+        return _run(all_checks(EntryChecks(hub, people), server))
 
 
 def require_passed(results: tuple[CheckResult, ...]) -> None:
@@ -42,7 +44,38 @@ def require_passed(results: tuple[CheckResult, ...]) -> None:
             raise Permanent("hub", f"check that {result.name}", result.detail, remedy)
 
 
-def _run(checks: Checks) -> tuple[CheckResult, ...]:
+def _open_people(hub: Hub, kubernetes: Kubernetes, stack: ExitStack) -> People:
+    """The people of the checks, before they sign in; said in the log who is not named, and so not checked as."""
+    door = _door(hub)
+
+    def person(user: str, password: SecretRef) -> Person:
+        session = stack.enter_context(closing(UserSession(Address.of(hub), user, door)))
+        return Person(session, read_secret(password, kubernetes))
+
+    identity, checks = hub.identity, hub.checks
+    if isinstance(identity, PasswordIdentity):
+        tester = person(checks.user, identity.password)
+        admin = person(identity.admins[0], identity.admin_password or identity.password) if identity.admins else None
+        return People(tester, admin)
+    for name in ("admin", "outsider"):
+        if getattr(checks, name) is None:
+            get_run_logger().warning("not checked, because checks.%s is not given: what such a user meets", name)
+    assert checks.password, "the spec asks for it"
+    return People(
+        person(checks.user, checks.password),
+        person(checks.admin.user, checks.admin.password) if checks.admin else None,
+        person(checks.outsider.user, checks.outsider.password) if checks.outsider else None,
+    )
+
+
+def _door(hub: Hub) -> Door:
+    identity = hub.identity
+    if isinstance(identity, PasswordIdentity):
+        return PasswordDoor()
+    return ProviderDoor(Address.of(hub), Address(identity.issuer, identity.ca, identity.address, "identity.ca"))
+
+
+def _run(checks: Iterable[tuple[str, Check]]) -> tuple[CheckResult, ...]:
     results: list[CheckResult] = []
     for name, check in checks:
         results.append(_run_one(name, check))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kubernetes.utils.quantity import parse_quantity
 
 from config.images import PinnedImage
-from config.spec import Hub
+from config.spec import Allowance, Hub
 from tasks.core.objects import Body
 
 
@@ -23,12 +23,12 @@ def not_available(deployments: Sequence[Body]) -> tuple[str, ...]:
     return tuple(late)
 
 
-def pod_differences(pod: Body, hub: Hub, image: PinnedImage) -> tuple[str, ...]:
-    """Where a user's pod is not what the spec asks for: image, limits, guarantees, volumes."""
+def pod_differences(pod: Body, hub: Hub, allowance: Allowance, image: PinnedImage) -> tuple[str, ...]:
+    """Where a user's pod is not what the spec asks for: image, limits and guarantees as allowed, volumes."""
     container = pod["spec"]["containers"][0]
     found = [] if container["image"] == str(image) else [f"image is {container['image']}, not {image}"]
     resources = container.get("resources", {})
-    for name, share in (("cpu", hub.server.cpu), ("memory", hub.server.memory)):
+    for name, share in (("cpu", allowance.cpu), ("memory", allowance.memory)):
         for field, wanted in (("limits", share.limit), ("requests", share.guarantee)):
             given = resources.get(field, {}).get(name, "0")
             if parse_quantity(given) != parse_quantity(wanted):

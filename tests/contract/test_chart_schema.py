@@ -17,9 +17,10 @@ from jsonschema import Draft7Validator
 from ruamel.yaml import YAML
 
 from config.images import PinnedImage, PinnedImages
+from config.oidc import Endpoints, SignIn
 from config.profiles import load_profile, profile_names
 from config.server import Gpu
-from tasks.release.values import values_for
+from tasks.release.values import WantedValues, values_for
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deployments" / "sandbox" / "chart"
@@ -128,7 +129,9 @@ def test_both_take(sample: str) -> None:
 @pytest.mark.parametrize("profile", profile_names())
 def test_both_take_what_the_release_gives_them(profile: str) -> None:
     image = PinnedImage("registry.example.com", "jupyterhub/image", "sha256:" + "0f" * 32)
-    values = values_for(load_profile(profile), PinnedImages(image, image, image), "fingerprint", Gpu())
+    endpoints = Endpoints(*["https://id.example.com"] * 5)
+    hub, images = load_profile(profile), PinnedImages(image, image, image)
+    values = values_for(WantedValues(hub, images, "mark", Gpu(), SignIn(endpoints, "mark"), "PEM"))
     assert faults(ours(), over_the_defaults(values)) == []
     assert faults(contract(), over_the_defaults(values)) == []
 

@@ -62,13 +62,13 @@ def replace_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "restore_release": None,
     }
     for name, answer in answers.items():
-        monkeypatch.setattr(module, name, step(name, lambda answer=answer: answer, seen))
+        monkeypatch.setattr(module, name, stand_in(name, lambda answer=answer: answer, seen))
     monkeypatch.setattr(module, "record_release", lambda _hub, _image, _release, checks, _fence: record(checks))
     monkeypatch.setattr(module, "fence_of", lambda _hub: nullcontext(FENCE))
     return seen
 
 
-def step(name: str, act: Callable[[], Any], seen: list[str]) -> Callable[..., Any]:
+def stand_in(name: str, act: Callable[[], Any], seen: list[str]) -> Callable[..., Any]:
     """A task of ours under a step's name."""
 
     def run(*_arguments: object) -> Any:

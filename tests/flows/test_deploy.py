@@ -17,7 +17,7 @@ from tasks.core.errors import HubError, Permanent, Transient
 from tasks.core.fence import FenceLost
 from tasks.core.problems import NotReady, Problem
 from tasks.core.records import CheckResult
-from tests.flows.steps import CHANGE, LOOKS, PASSED, WRITES, fail, step
+from tests.flows.steps import CHANGE, LOOKS, PASSED, WRITES, fail, stand_in
 
 FAILED = CheckResult(name="a user signs in", passed=False, detail="refused", seconds=0.1)
 WRONG = Problem("StorageClass fast", "there is none of that name", "choose another")
@@ -35,7 +35,7 @@ def test_steps_run_in_the_order_of_the_migration_plan(calls: list[str]) -> None:
 def test_when_nothing_is_to_be_changed_only_the_checks_are_left(
     calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "plan_cluster", step("plan_cluster", Plan, calls))
+    monkeypatch.setattr(module, "plan_cluster", stand_in("plan_cluster", Plan, calls))
     result = module.deploy("sandbox-iav-v1")
     assert sorted(calls[:-1]) == sorted(LOOKS)
     assert calls[-1] == "check_hub"
@@ -58,24 +58,24 @@ def test_plan_only_stops_before_anything_is_changed(calls: list[str]) -> None:
 @pytest.mark.parametrize("step", ["ensure_cluster", "ensure_release", "check_hub"])
 def test_a_failed_step_restores_and_ends_failed(calls: list[str], step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     error = Permanent("hub", "do it", "no", "mend it")
-    monkeypatch.setattr(module, step, step(step, fail(error), calls))
+    monkeypatch.setattr(module, step, stand_in(step, fail(error), calls))
     with pytest.raises(Permanent, match="do it"):
         module.deploy("sandbox-iav-v1")
     assert calls[-2:] == [step, "restore_release"]
 
 
 def test_a_failed_check_restores_and_ends_failed(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "check_hub", step("check_hub", lambda: (FAILED,), calls))
+    monkeypatch.setattr(module, "check_hub", stand_in("check_hub", lambda: (FAILED,), calls))
     with pytest.raises(Permanent, match="refused"):
         module.deploy("sandbox-iav-v1")
     assert calls[-1] == "restore_release"
 
 
 def test_everything_that_is_missing_is_told_at_once(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "check_cluster", step("check_cluster", lambda: (WRONG,), calls))
+    monkeypatch.setattr(module, "check_cluster", stand_in("check_cluster", lambda: (WRONG,), calls))
     no_image, no_chart = (Permanent(system, "look", "there is none", "push it") for system in ("registry", "chart"))
-    monkeypatch.setattr(module, "pin_images", step("pin_images", fail(no_image), calls))
-    monkeypatch.setattr(module, "fetch_chart", step("fetch_chart", fail(no_chart), calls))
+    monkeypatch.setattr(module, "pin_images", stand_in("pin_images", fail(no_image), calls))
+    monkeypatch.setattr(module, "fetch_chart", stand_in("fetch_chart", fail(no_chart), calls))
     with pytest.raises(NotReady) as raised:
         module.deploy("sandbox-iav-v1")
     assert sorted(calls) == ["check_cluster", "check_monitoring", "check_release", "fetch_chart", "pin_images"]
@@ -89,8 +89,10 @@ def test_a_cluster_that_does_not_answer_is_told_once_with_what_is_wrong_elsewher
 ) -> None:
     monkeypatch.setattr(task, "RETRY_DELAYS_SECONDS", [0, 0, 0])
     down = Transient("Kubernetes", "GET /api", "cannot be reached", "check it")
-    monkeypatch.setattr(module, "check_cluster", step("check_cluster", fail(down), calls))
-    monkeypatch.setattr(module, "fetch_chart", step("fetch_chart", fail(Permanent("helm", "start", "no", "")), calls))
+    monkeypatch.setattr(module, "check_cluster", stand_in("check_cluster", fail(down), calls))
+    monkeypatch.setattr(
+        module, "fetch_chart", stand_in("fetch_chart", fail(Permanent("helm", "start", "no", "")), calls)
+    )
     with pytest.raises(NotReady, match="2 things are missing") as raised:
         module.deploy("sandbox-iav-v1")
     assert str(raised.value).count("cannot be reached") == 1
@@ -99,13 +101,13 @@ def test_a_cluster_that_does_not_answer_is_told_once_with_what_is_wrong_elsewher
 
 def test_what_is_good_to_know_stops_nothing(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     soon = Problem("Secret tls", "its certificate expires soon", "renew it", fatal=False)
-    monkeypatch.setattr(module, "check_cluster", step("check_cluster", lambda: (soon,), calls))
+    monkeypatch.setattr(module, "check_cluster", stand_in("check_cluster", lambda: (soon,), calls))
     assert module.deploy("sandbox-iav-v1").record is not None
 
 
 def test_a_run_that_lost_the_fence_restores_nothing(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     lost = FenceLost("fence", "hold it", "it is held by another", "look")
-    monkeypatch.setattr(module, "ensure_release", step("ensure_release", fail(lost), calls))
+    monkeypatch.setattr(module, "ensure_release", stand_in("ensure_release", fail(lost), calls))
     with pytest.raises(FenceLost):
         module.deploy("sandbox-iav-v1")
     assert calls[-1] == "ensure_release"
@@ -113,7 +115,7 @@ def test_a_run_that_lost_the_fence_restores_nothing(calls: list[str], monkeypatc
 
 @pytest.mark.parametrize("step", ["plan_cluster", "plan_release"])
 def test_a_plan_that_fails_restores_nothing(calls: list[str], step: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, step, step(step, fail(Permanent("hub", "look", "no", "mend it")), calls))
+    monkeypatch.setattr(module, step, stand_in(step, fail(Permanent("hub", "look", "no", "mend it")), calls))
     with pytest.raises(Permanent):
         module.deploy("sandbox-iav-v1")
     assert sorted(calls) == sorted(LOOKS)
@@ -124,7 +126,7 @@ def test_only_what_may_go_away_is_tried_again(
     calls: list[str], error: type[HubError], times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(task, "RETRY_DELAYS_SECONDS", [0, 0, 0])
-    failing = step("plan_cluster", fail(error("Kubernetes", "read", "no", "wait")), calls)
+    failing = stand_in("plan_cluster", fail(error("Kubernetes", "read", "no", "wait")), calls)
     monkeypatch.setattr(module, "plan_cluster", failing)
     with pytest.raises(error):
         module.deploy("sandbox-iav-v1")

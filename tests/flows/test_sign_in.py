@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tasks.keycloak.phase import KeycloakLook
 
 import flows.deploy as module
 import flows.sign_in as sign_in_module
@@ -13,8 +12,9 @@ from config.oidc import Endpoints, SignIn
 from tasks.core.change import Action, Change, Plan
 from tasks.core.errors import Permanent
 from tasks.core.problems import NotReady, Problem
+from tasks.keycloak.phase import KeycloakLook
 from tasks.oidc.state import SeenProvider
-from tests.flows.steps import WRITES, fail, step
+from tests.flows.steps import WRITES, fail, stand_in
 
 ENDPOINTS = Endpoints("https://id.test", "https://id.test/auth", "https://id.test/token", "https://id.test/me", None)
 NEW_CLIENT = Plan((Change.of(Action.CREATE, "Client jupyterhub"),))
@@ -42,7 +42,7 @@ def asked(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> list[SignIn | No
         "check_claims": None,
     }
     for name, answer in answers.items():
-        monkeypatch.setattr(sign_in_module, name, step(name, lambda answer=answer: answer, calls))
+        monkeypatch.setattr(sign_in_module, name, stand_in(name, lambda answer=answer: answer, calls))
     want = module.want_values
 
     class Wanted:
@@ -72,7 +72,7 @@ def test_a_client_that_is_there_already_leaves_the_values_as_planned(
     calls: list[str], asked: list[SignIn | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look = KeycloakLook((), Plan(), "mark-of-client")
-    monkeypatch.setattr(sign_in_module, "look_at_keycloak", step("look_at_keycloak", lambda: look, calls))
+    monkeypatch.setattr(sign_in_module, "look_at_keycloak", stand_in("look_at_keycloak", lambda: look, calls))
     module.deploy("sandbox")
     assert asked == [SignIn(ENDPOINTS, "mark-of-client")]
 
@@ -92,7 +92,7 @@ def test_a_provider_that_is_not_there_stops_a_deploy_and_is_told_once(
     calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = Permanent("OIDC", "GET discovery", "404", "correct identity.issuer")
-    monkeypatch.setattr(sign_in_module, "look_at_provider", step("look_at_provider", fail(gone), calls))
+    monkeypatch.setattr(sign_in_module, "look_at_provider", stand_in("look_at_provider", fail(gone), calls))
     with pytest.raises(NotReady, match="one thing is missing"):
         module.deploy("sandbox")
     assert "look_at_keycloak" not in calls
@@ -105,7 +105,7 @@ def test_what_the_realms_owner_must_do_is_said_and_stops_nothing(
 ) -> None:
     owner = Problem("Group hub-users", "this account may not make it", "ask the realm's owner", fatal=False)
     look = KeycloakLook((owner,), Plan(), "mark-of-client")
-    monkeypatch.setattr(sign_in_module, "look_at_keycloak", step("look_at_keycloak", lambda: look, calls))
+    monkeypatch.setattr(sign_in_module, "look_at_keycloak", stand_in("look_at_keycloak", lambda: look, calls))
     assert module.deploy("sandbox").record is not None
 
 
@@ -114,7 +114,7 @@ def test_a_failure_at_the_provider_leaves_the_last_healthy_release(
     calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = Permanent("Keycloak", "evaluate scopes", "no role", "look at the mapper")
-    monkeypatch.setattr(sign_in_module, "check_claims", step("check_claims", fail(wrong), calls))
+    monkeypatch.setattr(sign_in_module, "check_claims", stand_in("check_claims", fail(wrong), calls))
     with pytest.raises(Permanent, match="no role"):
         module.deploy("sandbox")
     assert "ensure_release" not in calls

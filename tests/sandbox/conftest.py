@@ -186,12 +186,11 @@ def keycloak_writes(admin: KeycloakAdmin, since: int, client: str) -> list[str]:
     events = admin.connection.raw_get(
         f"/admin/realms/{REALM}/admin-events", dateFrom=since, max=1000, authClient=deployer
     ).json()
-    own = admin.get_client_id(client)
+    own = admin.get_client_id(client) or "clients"
     return [
         f"{event['operationType']} {event['resourcePath']}"
         for event in events
-        if event["time"] >= since
-        and (own is None or own in event["resourcePath"] or "groups/" in event["resourcePath"])
+        if event["time"] >= since and (own in event["resourcePath"] or event["resourcePath"].startswith("groups"))
     ]
 
 

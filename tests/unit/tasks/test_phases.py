@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from config.images import PinnedImage, PinnedImages
-from config.profiles import load_profile
-from config.spec import Chart, Hub
+from config.profiles import load_profile, profile_names
+from config.spec import EVERYBODY, Chart, Hub
 from flows import __main__ as command
 from flows.deploy import DeployResult
 from tasks.cluster.plan import HubSecrets, plan_claim, wanted_objects
@@ -24,19 +24,21 @@ from tasks.core.errors import HubError, Permanent, Transient
 from tasks.core.objects import CLAIM, SECRET, WantedObject
 from tasks.core.pods import pod_phrase
 from tasks.core.process import Output
+from tasks.core.secrets import mark_of
 from tasks.registry.client import Registry
 from tasks.release import client as helm_module
 from tasks.release.client import Helm
 from tasks.release.plan import WantedRelease, plan_release
 from tasks.release.state import ChartArchive, ReleaseStatus, Revision, SeenRelease, last_good, status_of
-from tasks.release.values import fingerprint, values_for, values_hash
+from tasks.release.values import WantedValues, values_for, values_hash
 from tasks.validation.client import UserSession
+from tasks.validation.entry import Entry
 from tasks.validation.state import not_available, pod_differences
 
 DIGEST = "sha256:" + "a" * 64
 IMAGE = PinnedImage("r.io", "team/notebook", DIGEST)
 IMAGES = PinnedImages(IMAGE, PinnedImage("r.io", "hub", DIGEST), None)
-SECRETS = HubSecrets({"password": SecretStr("the-password")}, {"key": SecretStr("the-key")})
+SECRETS = HubSecrets({"hubwright-passwords": {"password": SecretStr("the-password")}}, {"key": SecretStr("the-key")})
 
 
 # The objects of the cluster phase.
@@ -105,9 +107,9 @@ def test_a_claim_is_never_made_anew(seen: Any, said: str) -> None:
 # The values of a release.
 
 
-@pytest.mark.parametrize("name", ["iav-v1", "sandbox-iav-v1"])
+@pytest.mark.parametrize("name", [name for name in profile_names() if not load_profile(name).roles])
 def test_values_hold_no_secret_and_every_image_by_digest(name: str) -> None:
-    values = values_for(load_profile(name), IMAGES, "mark", None)
+    values = values_for(WantedValues(load_profile(name), IMAGES, "mark"))
     assert values["singleuser"]["image"] == {"name": "r.io/team/notebook@sha256", "tag": "a" * 64}
     assert values["hub"]["image"]["tag"] == "a" * 64
     env = values["hub"]["extraEnv"]["HUBWRIGHT_PASSWORD"]
@@ -117,7 +119,7 @@ def test_values_hold_no_secret_and_every_image_by_digest(name: str) -> None:
 
 
 def test_values_say_amounts_as_the_spawner_reads_them() -> None:
-    user = values_for(load_profile("iav-v1"), IMAGES, "m", None)["singleuser"]
+    user = values_for(WantedValues(load_profile("iav-v1"), IMAGES, "m"))["singleuser"]
     assert user["memory"] == {"guarantee": 256 * 2**20, "limit": 2**30}
     assert user["cpu"] == {"guarantee": 0.1, "limit": 1.0}
     assert user["storage"]["extraVolumeMounts"] == [{"name": "shared", "mountPath": "/shared"}]
@@ -127,10 +129,10 @@ def test_the_hash_of_values_does_not_depend_on_their_order() -> None:
     assert values_hash({"a": 1, "b": 2}) == values_hash({"b": 2, "a": 1}) != values_hash({"a": 1})
 
 
-def test_a_fingerprint_tells_passwords_apart_and_not_what_they_are() -> None:
-    marks = {fingerprint([SecretStr(text)], salt) for text in ("a", "b") for salt in ("x", "y")}
+def test_a_mark_tells_passwords_apart_and_not_what_they_are() -> None:
+    marks = {mark_of([SecretStr(text)], salt) for text in ("a", "b") for salt in ("x", "y")}
     assert len(marks) == 4
-    assert fingerprint([SecretStr("a")], "x") in marks
+    assert mark_of([SecretStr("a")], "x") in marks
 
 
 # The state of a release, and its plan.
@@ -343,6 +345,9 @@ def test_what_a_registry_refuses(answers: list[Any], kind: type[HubError], said:
 # What a user meets.
 
 
+HUB = load_profile("iav-v1")
+
+
 def _pod(**changed: Any) -> dict[str, Any]:
     container = {
         "image": str(IMAGE),
@@ -368,7 +373,7 @@ def _pod(**changed: Any) -> dict[str, Any]:
     ],
 )
 def test_a_users_pod_is_compared_with_the_spec(changed: dict[str, Any], said: tuple[str, ...]) -> None:
-    assert pod_differences(_pod(**changed), load_profile("iav-v1"), IMAGE)[: len(said) or None] == said
+    assert pod_differences(_pod(**changed), HUB, HUB.allowances[EVERYBODY], IMAGE)[: len(said) or None] == said
 
 
 @pytest.mark.parametrize(
@@ -392,7 +397,7 @@ def _session(routes: dict[str, httpx.Response]) -> tuple[UserSession, list[httpx
         seen.append(request)
         return routes[f"{request.method} {request.url.path}"]
 
-    return UserSession(Address("http://hub.test"), "bob", httpx.MockTransport(handle)), seen
+    return UserSession(Address("http://hub.test"), "bob", transport=httpx.MockTransport(handle)), seen
 
 
 def _cookie(path: str, value: str) -> list[tuple[str, str]]:
@@ -404,14 +409,14 @@ def test_signing_in_sends_the_pages_own_token_and_starts_no_server() -> None:
     home = httpx.Response(302, headers={"Location": "/hub/home"})
     routes = {"GET /hub/login": page, "POST /hub/login": home, "GET /hub/home": httpx.Response(200)}
     session, seen = _session(routes)
-    assert session.sign_in(SecretStr("pw"))
+    assert session.sign_in(SecretStr("pw")) is Entry.IN
     assert b"_xsrf=hub-token" in seen[1].content
     assert seen[1].url.params["next"] == "/hub/home"
 
 
 def test_a_refused_password_is_no_error() -> None:
     session, _ = _session({"GET /hub/login": httpx.Response(200), "POST /hub/login": httpx.Response(403)})
-    assert not session.sign_in(SecretStr("wrong"))
+    assert session.sign_in(SecretStr("wrong")) is Entry.PASSWORD_REFUSED
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from config.images import PinnedImage, PinnedImages
 from config.profiles import load_profile
 from config.server import Gpu
 from config.spec import Hub
-from tasks.release.values import Values, values_for
+from tasks.release.values import Values, WantedValues, values_for
 
 IMAGES = PinnedImages(PinnedImage("10.51.0.2:5000", "iav/base-notebook", "sha256:" + "a" * 64), None, None)
 SHARED = {"kind": "shared-password", "password": {"env": "P"}}
@@ -18,7 +18,7 @@ SHARED = {"kind": "shared-password", "password": {"env": "P"}}
 
 def _values(gpu: Gpu | None = None, **changed: Any) -> Values:
     hub = Hub.model_validate(load_profile("iav-v1").model_dump() | changed)
-    return values_for(hub, IMAGES, "mark", gpu)
+    return values_for(WantedValues(hub, IMAGES, "mark", gpu))
 
 
 @pytest.mark.parametrize(

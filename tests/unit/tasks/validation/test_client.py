@@ -31,7 +31,7 @@ class _Hub:
 
 
 def _session(hub: _Hub) -> UserSession:
-    return UserSession(Address("http://hub.test"), "bob", httpx.MockTransport(hub))
+    return UserSession(Address("http://hub.test"), "bob", transport=httpx.MockTransport(hub))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_of_tokens_of_one_name_that_of_the_longest_path_counts(path: str, token:
     session = _session(_Hub(0))
     for place, value in (("/", "everybody's"), ("/user/bob/", "bob's"), ("/hub/", "hub's")):
         session._http.cookies.set("_xsrf", value, domain="hub.test", path=place)
-    assert session._xsrf(path) == token
+    assert session.xsrf(path) == token
 
 
 def test_an_api_request_comes_with_the_hubs_token_and_page() -> None:

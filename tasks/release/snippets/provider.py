@@ -1,0 +1,37 @@
+# Sign-in at an identity provider: which roles somebody arrives with, and signing out there too.
+from urllib.parse import urlencode
+
+from oauthenticator.generic import GenericOAuthenticator
+
+sign_in = get_config("custom.hubwright.signIn")
+roles = get_config("custom.hubwright.roles")
+
+
+def roles_of(auth_state):
+    """The roles of the profile that userinfo names; who has none has no such claim at all."""
+    claim = auth_state["oauth_user"].get(sign_in["rolesClaim"]) or []
+    return [role for role in ([claim] if isinstance(claim, str) else claim) if role in roles]
+
+
+class ProviderLogoutHandler(GenericOAuthenticator.logout_handler):
+    """Ends the provider's session as well (OpenID Connect RP-Initiated Logout 1.0)."""
+
+    id_token = None
+
+    async def handle_logout(self):
+        await super().handle_logout()
+        state = await self.current_user.get_auth_state() if self.current_user else None
+        self.id_token = ((state or {}).get("token_response") or {}).get("id_token")
+
+    async def render_logout_page(self):
+        if not sign_in["endSession"]:
+            await super().render_logout_page()
+            return
+        back = {"client_id": sign_in["clientId"], "post_logout_redirect_uri": sign_in["signedOut"]}
+        # Without this the provider asks whether somebody really wants to sign out.
+        hint = {"id_token_hint": self.id_token} if self.id_token else {}
+        self.redirect(sign_in["endSession"] + "?" + urlencode({**back, **hint}))
+
+
+GenericOAuthenticator.logout_handler = ProviderLogoutHandler
+c.GenericOAuthenticator.auth_state_groups_key = roles_of
