@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deployments.sandbox.cache import cache_root
@@ -78,25 +78,31 @@ def _check_disk(paths: Paths) -> None:
 
 
 def ensure_packages(say: Callable[[str], None]) -> None:
-    """The Debian packages are installed; those that were stay as they are."""
-    missing = missing_packages(_installed())
+    """The Debian packages are installed; those that were stay as they are, and none of their services runs."""
+    missing = install(DEBIAN_PACKAGES, say)
+    if missing and Path("/run/systemd/system").exists():
+        units = [unit for unit in SERVICES if any(package.startswith(unit) for package in missing)]
+        if units:
+            run(["systemctl", "disable", "--now", *units], timeout=QUERY_SECONDS, remedy="stop them by hand")
+
+
+def install(packages: Sequence[str], say: Callable[[str], None]) -> list[str]:
+    """These Debian packages are installed; returns those that were not."""
+    missing = missing_packages(packages, _installed())
     if not missing:
-        return
+        return []
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     remedy = "see that apt's sources answer and no other apt runs, then `make up` again"
     for words in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
         argv = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", *words]
         say(" ".join(["apt-get", *words]))
         run(argv, timeout=INSTALL_SECONDS, env=environment, on_line=say, remedy=remedy)
-    if Path("/run/systemd/system").exists():
-        units = [unit for unit in SERVICES if any(package.startswith(unit) for package in missing)]
-        if units:
-            run(["systemctl", "disable", "--now", *units], timeout=QUERY_SECONDS, remedy="stop them by hand")
+    return missing
 
 
-def missing_packages(installed: frozenset[str]) -> list[str]:
-    """Which of our packages are not among those installed. Pure."""
-    return [package for package in DEBIAN_PACKAGES if package not in installed]
+def missing_packages(packages: Sequence[str], installed: frozenset[str]) -> list[str]:
+    """Which of these packages are not among those installed. Pure."""
+    return [package for package in packages if package not in installed]
 
 
 def _installed() -> frozenset[str]:

@@ -180,7 +180,8 @@ class Keycloak:
         try:
             return call(*args, **kwargs)
         except KeycloakConnectionError as error:
-            raise _unreachable(asked, str(error)) from error
+            # The library's own words say nothing; those of what it caught do.
+            raise _unreachable(asked, str(error.__cause__ or error)) from error
         except (RequestException, ValueError) as error:
             raise _unreachable(asked, f"{type(error).__name__}: {error}") from error
         except KeycloakError as error:
@@ -211,9 +212,9 @@ class _ConnectTo(HTTPAdapter):
 def _unreachable(asked: str, said: str) -> HubError:
     if UNTRUSTED in said:
         remedy = "put the CA that signed Keycloak's certificate into identity.ca"
-        return Permanent("Keycloak", asked, f"its certificate is not trusted: {said}", remedy)
+        return Permanent("Keycloak", asked, f"its certificate is not trusted: {said[-SHOWN_CHARACTERS:]}", remedy)
     remedy = "check identity.issuer and identity.address, and that this machine reaches Keycloak"
-    return Transient("Keycloak", asked, f"cannot be reached: {said}", remedy)
+    return Transient("Keycloak", asked, f"cannot be reached: {said[:SHOWN_CHARACTERS]}", remedy)
 
 
 def _as_hub_error(asked: str, role: str, error: KeycloakError) -> HubError:

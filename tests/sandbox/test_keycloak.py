@@ -57,7 +57,7 @@ def admin(sandbox: Sandbox) -> KeycloakAdmin:
 def _as_the_flows_run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(sandbox.paths.kubeconfig))
     monkeypatch.chdir(sandbox.paths.clone)
-    monkeypatch.setattr(phase, "get_run_logger", lambda: _Log())
+    monkeypatch.setattr(phase, "get_run_logger", _Log)
 
 
 class _Log:
@@ -210,7 +210,7 @@ def test_a_run_killed_between_client_and_roles_is_run_again(hub: Hub) -> None:
     assert look_at_keycloak.fn(hub).plan.empty
 
 
-def test_keycloak_itself_says_with_which_roles_people_would_arrive(hub: Hub, admin: KeycloakAdmin) -> None:
+def test_keycloak_itself_says_with_which_roles_people_would_arrive(hub: Hub) -> None:
     _set_up(hub)
     with pytest.raises(Permanent, match="hubwright-check would arrive with none in hub_roles") as wrong:
         check_claims.fn(hub)

@@ -79,5 +79,5 @@ def test_a_path_that_no_socket_fits_into_is_refused(clone: str) -> None:
 
 
 def test_only_packages_that_are_missing_get_installed() -> None:
-    assert missing_packages(frozenset(machine.DEBIAN_PACKAGES)) == []
-    assert missing_packages(frozenset(machine.DEBIAN_PACKAGES) - {"runc"}) == ["runc"]
+    assert missing_packages(machine.DEBIAN_PACKAGES, frozenset(machine.DEBIAN_PACKAGES)) == []
+    assert missing_packages(machine.DEBIAN_PACKAGES, frozenset(machine.DEBIAN_PACKAGES) - {"runc"}) == ["runc"]
