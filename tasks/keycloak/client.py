@@ -112,9 +112,7 @@ class Keycloak:
 
     def update_client(self, client: SeenClient, fields: Fields) -> None:
         """The client has these fields, and its others as before."""
-        # Keycloak takes no update without the name, and keeps what is left out.
-        whole = {"clientId": client.fields["clientId"], **fields}
-        self._write(f"update client {whole['clientId']}", MANAGE_CLIENTS, self._admin.update_client, client.id, whole)
+        self._write(f"update client {fields['clientId']}", MANAGE_CLIENTS, self._admin.update_client, client.id, fields)
 
     def apply_mapper(self, client: SeenClient, mapper: Fields) -> None:
         """The client has the mapper; one with an id is changed."""

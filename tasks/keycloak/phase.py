@@ -32,6 +32,7 @@ from tasks.keycloak.plan import (
     plan_client,
     plan_roles,
     realm_problems,
+    wanted_client,
     wanted_groups,
 )
 from tasks.keycloak.state import MANAGE_CLIENTS, MANAGE_USERS, VIEW_USERS, SeenClient, SeenRealm
@@ -65,9 +66,9 @@ def ensure_client(hub: Hub, fence: Fence) -> Plan:
     if realm.client is None:
         keycloak.create_client(new_client(hub))
     else:
-        differing = client_differences(hub, realm.client)
-        if differing:
-            keycloak.update_client(realm.client, differing)
+        if client_differences(hub, realm.client):
+            # All of ours, because Keycloak makes up some that are left out (webOrigins) of others.
+            keycloak.update_client(realm.client, wanted_client(hub))
         for mapper in mapper_differences(hub, realm.client):
             keycloak.apply_mapper(realm.client, mapper)
     return plan

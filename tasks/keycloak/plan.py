@@ -93,7 +93,7 @@ def wanted_groups(hub: Hub) -> dict[str, frozenset[str]]:
 
 
 def client_differences(hub: Hub, client: SeenClient) -> Fields:
-    """Fields of ours that are otherwise, each as it should be; what to send, since Keycloak merges them."""
+    """Fields of ours that are otherwise, each as it should be."""
     wanted = wanted_client(hub)
     attributes = wanted.pop("attributes")
     have = client.fields.get("attributes") or {}

@@ -95,7 +95,8 @@ def test_an_edit_by_hand_in_keycloak_is_drift_and_the_next_deploy_takes_it_back(
 ) -> None:
     client_id = admin.get_client_id(thinkube.namespace)
     assert client_id
-    admin.update_client(client_id, {"clientId": thinkube.namespace, "directAccessGrantsEnabled": True})
+    edited = {**admin.get_client(client_id), "directAccessGrantsEnabled": True}
+    admin.update_client(client_id, {key: value for key, value in edited.items() if key != "secret"})
     looked = sandbox.flows("deploy", str(thinkube), "--plan-only", "--json")
     assert looked.code == 2
     assert [change["what"] for change in looked.result["plan"]] == [
