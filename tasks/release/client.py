@@ -107,7 +107,14 @@ class Helm:
             stdin=json.dumps(values), timeout=timeout + QUERY_SECONDS, on_line=_without_notes(on_line), on_tick=on_tick,
         )  # fmt: skip
 
-    def rollback(self, release: str, revision: int, timeout: float, on_line: Callable[[str], None]) -> None:
+    def rollback(
+        self,
+        release: str,
+        revision: int,
+        timeout: float,
+        on_line: Callable[[str], None],
+        on_tick: Callable[[], None],
+    ) -> None:
         """A new revision runs what ``revision`` ran, and its pods are ready.
 
         The number is always named: without one, Helm takes the last revision minus one, whatever its state.
@@ -115,7 +122,7 @@ class Helm:
         self._write(
             "rollback", release, str(revision), "--history-max", str(HISTORY_MAX),
             *self._wait(timeout), *self._take_back_fields(),
-            timeout=timeout + QUERY_SECONDS, on_line=on_line,
+            timeout=timeout + QUERY_SECONDS, on_line=on_line, on_tick=on_tick,
         )  # fmt: skip
 
     def free(self, release: str, revision: int) -> None:
@@ -206,12 +213,14 @@ def _without_notes(on_line: Callable[[str], None]) -> Callable[[str], None]:
 
 def _about(chart: Path) -> Mapping[str, str]:
     """What the Chart.yaml of an archive or a folder says. Raises Permanent when there is none."""
+    # The parser in C (ruamel.yaml.clib 0.2.15) takes no URL in [ ], as the official chart has one in sources.
+    yaml = YAML(typ="safe", pure=True)
     try:
         if chart.is_dir():
-            return YAML(typ="safe").load(chart / "Chart.yaml")
+            return yaml.load(chart / "Chart.yaml")
         with tarfile.open(chart) as archive:
             top = next(name for name in archive.getnames() if re.fullmatch(r"[^/]+/Chart\.yaml", name))
-            return YAML(typ="safe").load(archive.extractfile(top))
+            return yaml.load(archive.extractfile(top))
     except (OSError, tarfile.TarError, StopIteration, YAMLError) as error:
         remedy = "give release.chart the archive or the folder of a Helm chart"
         raise Permanent("chart", f"read {chart}", f"it is no chart ({type(error).__name__})", remedy) from error

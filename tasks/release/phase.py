@@ -146,7 +146,8 @@ def restore_release(hub: Hub, fence: Fence) -> ReleaseRecord | None:
         return None
     if target and history[-1].number != target.revision:
         get_run_logger().warning("going back to revision %s, the newest that passed its checks", target.revision)
-        helm.rollback(hub.release.name, target.revision, _timeout(hub), get_run_logger().info)
+        watch = PodWatch(kubernetes, hub.cluster.namespace, HUB_PODS, get_run_logger().info)
+        helm.rollback(hub.release.name, target.revision, _timeout(hub), get_run_logger().info, watch.look)
         _restore_routes(hub, kubernetes)
     return target
 

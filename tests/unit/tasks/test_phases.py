@@ -233,8 +233,12 @@ def test_helm_3_and_4_differ_in_one_place(version: str, flags: list[str], monkey
 
 def test_rollback_names_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = _Helm(monkeypatch, "v4.3.1", "")
-    Helm("n").rollback("hub", 7, 60, print)
-    assert fake.calls[-1][0][:4] == ["helm", "rollback", "hub", "7"]
+    looked: list[str] = []
+    Helm("n").rollback("hub", 7, 60, print, lambda: looked.append("at the pods"))
+    argv, options = fake.calls[-1]
+    assert argv[:4] == ["helm", "rollback", "hub", "7"]
+    options["on_tick"]()
+    assert looked == ["at the pods"]
 
 
 def test_freeing_a_release_waits_for_no_pod(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,10 +280,19 @@ def test_an_unreachable_cluster_is_worth_another_try(monkeypatch: pytest.MonkeyP
         Helm("n").list_revisions("hub")
 
 
+CHART_YAML = """
+name: jupyterhub
+version: 4.4.1
+kubeVersion: ">=1.28.0-0"
+sources: [https://chart.test/jupyterhub]
+"""
+"""As the official one, which has addresses in a list of one line."""
+
+
 def test_a_chart_whose_archive_was_changed_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "jupyterhub"
     folder.mkdir()
-    (folder / "Chart.yaml").write_text("name: jupyterhub\nversion: 4.4.1\nkubeVersion: '>=1.28.0-0'\n")
+    (folder / "Chart.yaml").write_text(CHART_YAML)
     archive = tmp_path / "jupyterhub.tgz"
     with tarfile.open(archive, "w:gz") as packed:
         packed.add(folder, "jupyterhub")
