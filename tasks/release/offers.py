@@ -15,7 +15,7 @@ Values = dict[str, Any]
 
 
 def role_offers(hub: Hub, images: PinnedImages, gpu: Gpu | None) -> Values:
-    """What each role allows, for the snippet that runs in the hub. ``gpu`` is what nodes have now."""
+    """What each role allows, for the snippet that runs in the hub. ``gpu`` is the most that one server can have now."""
     return {
         "roles": {name: _offer(allowance, gpu) for name, allowance in hub.allowances.items()},
         "images": {
@@ -54,8 +54,9 @@ def _offer(allowance: Allowance, gpu: Gpu | None) -> Values:
         # In bytes: KubeSpawner reads "1G" as 1024³ bytes, Kubernetes as 1000³.
         "memoryLimit": int(parse_quantity(allowance.memory.limit)),
         "memoryGuarantee": int(parse_quantity(allowance.memory.guarantee)),
-        "homeBytes": int(parse_quantity(allowance.home)),
+        # The bytes to compare, the text for people who look at the volume.
+        "home": [int(parse_quantity(allowance.home)), allowance.home],
         "idleSeconds": int(allowance.idle_timeout.total_seconds()),
-        "gpus": allowance.gpus if gpu else 0,
+        "gpus": min(allowance.gpus, gpu.count) if gpu else 0,
         "images": list(allowance.images),
     }

@@ -196,7 +196,7 @@ def _gpu(hub: Hub, kubernetes: Kubernetes) -> Gpu | None:
     if hub.server.gpu is None:
         return None
     try:
-        return offered_gpu(hub.server.gpu, kubernetes.list(NODE, None))
+        return offered_gpu(hub, kubernetes.list(NODE, None))
     except Permanent as error:
         get_run_logger().warning("no GPU is offered, because the nodes cannot be seen: %s", error.answered)
         return None

@@ -10,6 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from config.server import Gpu
+from config.spec import Hub
 from tasks.core.objects import Body
 from tasks.core.problems import Problem
 from tasks.release.state import ChartArchive
@@ -27,10 +28,22 @@ def chart_problems(chart: ChartArchive, cluster: str) -> tuple[Problem, ...]:
     return (Problem(f"Kubernetes {cluster}", f"{chart.title} needs {chart.kube_version}", remedy),)
 
 
-def offered_gpu(wanted: Gpu, nodes: Sequence[Body]) -> Gpu | None:
-    """The GPUs that users may choose: as wanted when a node has as many for one server, else none."""
-    counts = (parse_quantity(node.get("status", {}).get("allocatable", {}).get(wanted.resource, "0")) for node in nodes)
-    return wanted if any(count >= wanted.count for count in counts) else None
+def offered_gpu(hub: Hub, nodes: Sequence[Body]) -> Gpu | None:
+    """The most GPUs that one server can have: as many as the profile says when a node has them, else none.
+
+    Where roles say how many, it is what the largest node has, if that is less: users choose their number.
+    """
+    wanted = hub.server.gpu
+    most = max(allowance.gpus for allowance in hub.allowances.values())
+    if wanted is None or not most:
+        return None
+    largest = max((_allocatable(node, wanted.resource) for node in nodes), default=0)
+    count = min(most, largest) if hub.roles or largest >= most else 0
+    return Gpu(resource=wanted.resource, count=count) if count else None
+
+
+def _allocatable(node: Body, resource: str) -> int:
+    return int(parse_quantity(node.get("status", {}).get("allocatable", {}).get(resource, "0")))
 
 
 def _specifiers(constraint: str) -> SpecifierSet:

@@ -27,7 +27,10 @@ CLIENT_SECRET_ENV = "OAUTH_CLIENT_SECRET"
 """Where OAuthenticator 17.4 looks for the client's secret."""
 CA_FILE = PurePosixPath("/usr/local/etc/hubwright/provider-ca.crt")
 REFRESH_SECONDS = 300
-"""When the hub's pages are used, it asks the provider anew about a user whom it has not asked about for so long."""
+"""For so long the hub goes by what the provider said of a user. With the user's next request after that, which their
+running server makes too, and before each start of a server, it asks anew. So a role that was taken away, or the whole
+account, counts after five minutes at most. Who has no role left is out of the hub then, and out of a server of theirs
+after five more, since that goes by the hub's word for as long. A running server keeps its size until it is stopped."""
 
 
 def password_values(identity: PasswordIdentity) -> Values:
@@ -70,6 +73,10 @@ def provider_values(identity: Provider, sign_in: SignIn, authority: str | None, 
                 # The hub's groups are the roles: who has none may not enter.
                 "allowed_groups": list(identity.roles),
                 "admin_groups": [name for name, role in identity.roles.items() if role.admin],
+                "custom_403_message": (
+                    f"You have signed in, and have none of the roles that let people in here "
+                    f"({', '.join(identity.roles)}): ask whoever runs this hub for one."
+                ),
                 **trusted,
             },
         },

@@ -13,7 +13,7 @@ from config.identity import PasswordIdentity
 from config.images import PinnedImage, PinnedImages
 from config.oidc import SignIn
 from config.server import Gpu, Share
-from config.spec import Allowance, Hub, Monitoring, Storage
+from config.spec import Allowance, Hub, Monitoring
 from config.types import parse_duration
 from tasks.core.names import METRICS_SERVICE, ROUTES_SERVICE
 from tasks.release.offers import choices, offers_config, role_offers
@@ -33,8 +33,8 @@ KEEP = {"helm.sh/resource-policy": "keep"}
 class WantedValues:
     """What the values are worked out from.
 
-    ``secrets_mark`` changes with the secrets that the hub reads when it starts; ``gpu`` is the spec's while nodes have
-    some; ``sign_in`` and ``authority`` (the PEM text of ``identity.ca``) are for identity providers.
+    ``secrets_mark`` changes with the secrets that the hub reads when it starts; ``gpu`` is the most that one server
+    can have now; ``sign_in`` and ``authority`` (the PEM text of ``identity.ca``) are for identity providers.
     """
 
     hub: Hub
@@ -153,7 +153,7 @@ def _singleuser(hub: Hub, image: PinnedImage) -> Values:
         "cpu": _least([one.cpu for one in _allowances(hub)], float),
         # In bytes: KubeSpawner reads "1G" as 1024³ bytes, Kubernetes as 1000³.
         "memory": _least([one.memory for one in _allowances(hub)], int),
-        "storage": _storage(hub.storage),
+        "storage": _storage(hub),
         "startTimeout": int(parse_duration(hub.server.start_timeout).total_seconds()),
         # The chart's NetworkPolicy keeps servers from the cloud's metadata; this would need a privileged container.
         "cloudMetadata": {"blockWithIptables": False},
@@ -167,11 +167,11 @@ def _least(shares: list[Share], number: type[int] | type[float]) -> Values:
     }
 
 
-def _storage(storage: Storage) -> Values:
-    home = storage.home
+def _storage(hub: Hub) -> Values:
+    storage, home = hub.storage, hub.storage.home
     values: Values = {
         "type": "dynamic",
-        "capacity": home.size,
+        "capacity": min((one.home for one in _allowances(hub)), key=parse_quantity),
         "homeMountPath": home.mount,
         "dynamic": _class("storageClass", home.storage_class),
     }

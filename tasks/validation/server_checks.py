@@ -22,7 +22,7 @@ AVAILABLE_SECONDS = 90
 FILE_NAME = ".hubwright-check"
 FORGED: Mapping[str, str] = {"profile": "hubwright-forged"}
 """A choice that no page offers, as somebody posts it who wants more than their roles allow."""
-GREEDY: Mapping[str, str] = {"mem_limit": "64G", "cpu_limit": "64", "image": "hubwright-forged"}
+GREEDY: Mapping[str, str] = {"mem_limit": "64G", "cpu_limit": "64"}
 """More than a choice, posted with one: the pod shows whether it counts."""
 
 

@@ -1,7 +1,8 @@
-# Sign-in at an identity provider: which roles somebody arrives with, and signing out there too.
+# Sign-in at an identity provider: which roles somebody arrives with and keeps, and signing out there too.
 from urllib.parse import urlencode
 
 from oauthenticator.generic import GenericOAuthenticator
+from tornado.httpclient import HTTPClientError
 
 sign_in = get_config("custom.hubwright.signIn")
 roles = get_config("custom.hubwright.roles")
@@ -33,5 +34,34 @@ class ProviderLogoutHandler(GenericOAuthenticator.logout_handler):
         self.redirect(sign_in["endSession"] + "?" + urlencode({**back, **hint}))
 
 
-GenericOAuthenticator.logout_handler = ProviderLogoutHandler
+class RoleAuthenticator(GenericOAuthenticator):
+    """Lets in who has a role, and keeps in only who still has one."""
+
+    logout_handler = ProviderLogoutHandler
+
+    def get_handlers(self, app):
+        return [*start_handlers, *super().get_handlers(app)]  # those of spawner.py
+
+    async def update_auth_model(self, auth_model):
+        """Nobody is an admin but by a role: else who once was one would stay one when no role has admin any more."""
+        return {**auth_model, "admin": False}
+
+    async def refresh_user(self, user, handler=None, **kwargs):
+        """What the provider says now; False for somebody who has to sign in again, because every role is gone too.
+
+        While the provider cannot be asked, what it said last holds. Otherwise its outage would shut people out of
+        servers that run.
+        """
+        try:
+            found = await super().refresh_user(user, handler, **kwargs)
+        except (HTTPClientError, OSError) as error:
+            self.log.warning("%s keeps the last known roles: the provider does not answer: %s", user.name, error)
+            return True
+        if isinstance(found, dict) and not await self.check_allowed(user.name, found):
+            await handler.auth_to_user({**found, "name": user.name}, user)
+            return False
+        return found
+
+
+c.JupyterHub.authenticator_class = RoleAuthenticator
 c.GenericOAuthenticator.auth_state_groups_key = roles_of

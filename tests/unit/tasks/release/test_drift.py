@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from config.profiles import load_profile
 from config.server import Gpu
+from config.spec import Hub
 from tasks.release.drift import kind_of, plan_drift
 from tasks.release.preflight import chart_problems, offered_gpu
 from tasks.release.state import ChartArchive
@@ -73,10 +75,33 @@ def test_a_cluster_too_old_for_the_chart_is_found(wanted: str, cluster: str, cou
     assert len(chart_problems(chart, cluster)) == count
 
 
-@pytest.mark.parametrize(
-    ("allocatable", "offered"),
-    [([], False), ([{"cpu": "4"}], False), ([{"nvidia.com/gpu": "1"}], False), ([{}, {"nvidia.com/gpu": "2"}], True)],
-)
-def test_gpus_are_offered_when_a_node_has_as_many(allocatable: list[dict[str, str]], offered: bool) -> None:
+NODES: list[tuple[list[dict[str, str]], int, int]] = [
+    # What nodes have, and how many GPUs are offered to everybody, and by roles.
+    ([], 0, 0),
+    ([{"cpu": "4"}], 0, 0),
+    ([{"nvidia.com/gpu": "1"}], 0, 1),
+    ([{}, {"nvidia.com/gpu": "2"}], 2, 2),
+    ([{"nvidia.com/gpu": "8"}], 2, 2),
+]
+
+
+@pytest.mark.parametrize(("allocatable", "everybody", "by_roles"), NODES)
+def test_no_more_gpus_are_offered_than_a_node_has(
+    allocatable: list[dict[str, str]], everybody: int, by_roles: int
+) -> None:
     nodes = [{"status": {"allocatable": amounts}} for amounts in allocatable]
-    assert offered_gpu(Gpu(count=2), nodes) == (Gpu(count=2) if offered else None)
+    password = _hub("iav-v1", server={"gpu": {"count": 2}})
+    roles = _hub("thinkube", identity={"roles": {"user": {"gpus": 0}, "gpu": {"gpus": 2}}})
+    assert offered_gpu(password, nodes) == (Gpu(count=2) if everybody else None)
+    assert offered_gpu(roles, nodes) == (Gpu(count=by_roles) if by_roles else None)
+
+
+def test_a_hub_that_offers_none_does_not_look_for_any() -> None:
+    nodes = [{"status": {"allocatable": {"nvidia.com/gpu": "2"}}}]
+    assert offered_gpu(_hub("iav-v1", server={"gpu": None}), nodes) is None
+    assert offered_gpu(_hub("thinkube", identity={"roles": {"user": {"gpus": 0}}}), nodes) is None
+
+
+def _hub(profile: str, **changed: dict[str, Any]) -> Hub:
+    whole = load_profile(profile).model_dump()
+    return Hub.model_validate(whole | {part: whole[part] | fields for part, fields in changed.items()})

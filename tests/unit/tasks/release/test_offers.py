@@ -1,100 +1,39 @@
-"""What the hub offers by role: the snippets as they run in the hub, on the values that they are given."""
+"""What the hub offers by role, and what it refuses."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from config.images import PinnedImage, PinnedImages
-from config.oidc import Endpoints, SignIn
-from config.profiles import load_profile
+from config.images import PinnedImages
+from config.oidc import SignIn
 from config.server import Gpu
 from config.spec import Hub
-from tasks.core.change import flatten
-from tasks.release.snippets import read_snippet
-from tasks.release.values import Values, WantedValues, values_for
-
-IMAGE = PinnedImage("r.test", "team/notebook", "sha256:" + "a" * 64)
-CUDA = PinnedImage("r.test", "team/cuda", "sha256:" + "b" * 64)
-ENDPOINTS = Endpoints("https://id", "https://id/auth", "https://id/token", "https://id/me", "https://id/logout")
-
-
-def _hub() -> Hub:
-    whole = load_profile("thinkube").model_dump()
-    whole["identity"]["roles"]["admin"]["home"] = "20Gi"
-    whole["identity"]["roles"]["gpu"]["images"] = ["cuda"]
-    whole["images"] = {"cuda": {"title": "With CUDA", "reference": "r.test/team/cuda:v1"}}
-    return Hub.model_validate(whole)
-
-
-def _values(gpu: Gpu | None = None) -> Values:
-    images = PinnedImages(IMAGE, None, None, {"cuda": CUDA})
-    return values_for(WantedValues(_hub(), images, "mark", gpu, SignIn(ENDPOINTS, "mark"), "PEM"))
-
-
-class _Refused(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-def _run(name: str, values: Values, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The snippet's own scope after it ran as the hub runs it."""
-    web = ModuleType("tornado.web")
-    web.HTTPError = _Refused  # type: ignore[attr-defined]
-    tornado = ModuleType("tornado")
-    tornado.web = web  # type: ignore[attr-defined]
-    generic = ModuleType("oauthenticator.generic")
-    generic.GenericOAuthenticator = type("Authenticator", (), {"logout_handler": _Handler})  # type: ignore[attr-defined]
-    for module in (tornado, web, ModuleType("oauthenticator"), generic):
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    scope: dict[str, Any] = {
-        "c": SimpleNamespace(KubeSpawner=SimpleNamespace(), GenericOAuthenticator=SimpleNamespace()),
-        "get_config": lambda path: _at({"custom": values["custom"]}, path),
-    }
-    exec(compile(read_snippet(name), name, "exec"), scope)  # noqa: S102
-    return scope
-
-
-def _at(values: Any, path: str) -> Any:
-    for key in path.split("."):
-        values = values[key]
-    return values
-
-
-class _Handler:
-    """OAuthenticator's handler, as far as the snippet builds upon it."""
-
-    def __init__(self, state: Any) -> None:
-        async def get_auth_state() -> Any:
-            return state
-
-        self.current_user = SimpleNamespace(get_auth_state=get_auth_state)
-        self.sent_to = ""
-
-    async def handle_logout(self) -> None: ...
-
-    async def render_logout_page(self) -> None:
-        self.sent_to = "the hub's own page"
-
-    def redirect(self, url: str) -> None:
-        self.sent_to = url
+from tasks.release.values import WantedValues, values_for
+from tests.unit.tasks.release.in_hub import (
+    CUDA,
+    ENDPOINTS,
+    IMAGE,
+    Refused,
+    Spawner,
+    role_hub,
+    role_values,
+    run_snippets,
+    user_with,
+)
 
 
 def _offered(monkeypatch: pytest.MonkeyPatch, *roles: str, gpu: Gpu | None = None) -> list[dict[str, Any]]:
-    scope = _run("spawner", _values(gpu), monkeypatch)
-    spawner = SimpleNamespace(user=SimpleNamespace(groups=[SimpleNamespace(name=role) for role in roles]))
-    return asyncio.run(scope["c"].KubeSpawner.profile_list(spawner))
+    scope = run_snippets(role_values(gpu), monkeypatch)
+    return asyncio.run(scope["c"].KubeSpawner.profile_list(Spawner(*roles)))
 
 
 def test_a_user_is_offered_what_their_role_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     [standard] = _offered(monkeypatch, "user", "somebody-elses-group", gpu=Gpu())
     override = standard["kubespawner_override"]
-    assert (override["cpu_limit"], override["mem_limit"], override["storage_capacity"]) == (1.0, 2**30, str(10 * 2**30))
+    assert (override["cpu_limit"], override["mem_limit"], override["storage_capacity"]) == (1.0, 2**30, "10Gi")
     assert "--ServerApp.shutdown_no_activity_timeout=3600" in override["args"]
     assert "profile_options" not in standard
 
@@ -102,10 +41,10 @@ def test_a_user_is_offered_what_their_role_allows(monkeypatch: pytest.MonkeyPatc
 def test_of_several_roles_the_most_of_each_thing_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     standard, gpu = _offered(monkeypatch, "user", "admin", "gpu", gpu=Gpu())
     override = gpu["kubespawner_override"]
-    assert (override["cpu_limit"], override["mem_limit"], override["storage_capacity"]) == (2.0, 2**31, str(20 * 2**30))
+    assert (override["cpu_limit"], override["mem_limit"], override["storage_capacity"]) == (2.0, 2**31, "20Gi")
     assert override["extra_resource_limits"] == {"nvidia.com/gpu": "1"}
     assert "args" not in override  # the longest time of all is the culler's
-    assert set(standard["profile_options"]["image"]["choices"]) == {"usual", "cuda"}
+    assert set(standard["profile_options"]["image"]["choices"]) == {"usual_image", "cuda"}
     choice = standard["profile_options"]["image"]["choices"]["cuda"]
     assert choice == {"display_name": "With CUDA", "kubespawner_override": {"image": str(CUDA)}}
 
@@ -115,58 +54,98 @@ def test_without_gpus_in_the_cluster_none_is_offered(monkeypatch: pytest.MonkeyP
     assert [one["slug"] for one in _offered(monkeypatch, "gpu", gpu=Gpu())] == ["standard", "gpu"]
 
 
+def test_gpus_are_offered_by_their_number_up_to_what_roles_and_nodes_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = role_hub().model_dump()
+    whole["identity"]["roles"]["gpu"]["gpus"] = 4
+    images = PinnedImages(IMAGE, None, None, {"cuda": CUDA})
+    wanted = WantedValues(Hub.model_validate(whole), images, "mark", Gpu(count=2), SignIn(ENDPOINTS, "mark"))
+    offered = run_snippets(values_for(wanted), monkeypatch)["profiles_of"](user_with("gpu"))
+    limits = [one["kubespawner_override"].get("extra_resource_limits") for one in offered]
+    assert [one["slug"] for one in offered] == ["standard", "gpu", "2-gpus"]
+    assert limits == [None, {"nvidia.com/gpu": "1"}, {"nvidia.com/gpu": "2"}]
+    assert [one["default"] for one in offered] == [True, False, False]
+
+
+def test_numbers_that_helm_wrote_as_fractions_are_whole_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = role_values(Gpu())
+    for offer in values["custom"]["hubwright"]["roles"].values():
+        offer |= {"idleSeconds": float(offer["idleSeconds"]), "gpus": float(offer["gpus"])}
+    offered = run_snippets(values, monkeypatch)["profiles_of"](user_with("gpu"))
+    assert [one["slug"] for one in offered] == ["standard", "gpu"]
+    assert "--MappingKernelManager.cull_idle_timeout=3600" in offered[0]["kubespawner_override"]["args"]
+
+
+FORGED = [
+    (("user",), {"profile": "gpu"}, 403),
+    (("user",), {"profile": "hubwright-forged"}, 403),
+    (("user",), {"profile": ["standard"]}, 403),
+    (("user",), {"profile": {"a": 1}}, 403),
+    (("user",), ["profile"], 400),
+    (("user",), "gpu", 400),
+    (("gpu",), {"profile": "2-gpus"}, 403),
+    (("gpu",), {"profile": "gpu", "image": "theirs"}, 403),
+    (("gpu",), {"image": "theirs"}, 403),
+    (("gpu",), {"image": ["cuda"]}, 403),
+    (("gpu",), {"profile": "gpu", "image--unlisted-choice": "r.test/theirs:v1"}, 403),
+    ((), {}, 403),
+]
+OFFERED = [
+    (("user",), {}),
+    (("user",), {"profile": "standard", "mem_limit": "64G", "kubespawner_override": {"cpu_limit": 64}}),
+    (("user",), {"profile": ""}),
+    (("user",), {"image": "cuda"}),
+    (("gpu",), {"profile": "gpu", "image": "cuda"}),
+    (("gpu",), {"image": "usual_image"}),
+]
+
+
+@pytest.mark.parametrize(("roles", "posted", "status"), FORGED)
+def test_what_no_role_offers_is_refused_by_each_way_in(
+    monkeypatch: pytest.MonkeyPatch, roles: tuple[str, ...], posted: Any, status: int
+) -> None:
+    scope = run_snippets(role_values(Gpu()), monkeypatch)
+    handler = scope["StartServer"](posted, *roles)
+    with pytest.raises(Refused) as refused:
+        asyncio.run(handler.post("bob"))
+    assert (refused.value.status, handler.started) == (status, False)
+    with pytest.raises(Refused):
+        scope["c"].KubeSpawner.apply_user_options(Spawner(*roles), posted)
+    if isinstance(posted, dict):
+        with pytest.raises(Refused):
+            scope["c"].JupyterHub.spawner_class(*roles)._options_from_form({key: [one] for key, one in posted.items()})
+
+
+@pytest.mark.parametrize(("roles", "posted"), OFFERED)
+def test_what_a_role_offers_goes_on_and_what_means_nothing_too(
+    monkeypatch: pytest.MonkeyPatch, roles: tuple[str, ...], posted: Any
+) -> None:
+    scope = run_snippets(role_values(Gpu()), monkeypatch)
+    handler = scope["StartServer"](posted, *roles)
+    asyncio.run(handler.post("bob"))
+    assert handler.started
+    scope["c"].KubeSpawner.apply_user_options(Spawner(*roles), posted)
+    form = {key: [one] for key, one in posted.items()}
+    assert scope["c"].JupyterHub.spawner_class(*roles)._options_from_form(form) == posted
+
+
+def test_a_start_by_the_api_without_a_word_is_judged_when_it_is_known_what_was_wanted_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handler = run_snippets(role_values(), monkeypatch)["StartServer"](None, "user")
+    asyncio.run(handler.post("bob"))
+    assert handler.started
+
+
 @pytest.mark.parametrize("roles", [(), ("somebody-elses-group",)])
 def test_who_has_no_role_is_offered_nothing_and_not_the_charts_defaults(
     monkeypatch: pytest.MonkeyPatch, roles: tuple[str, ...]
 ) -> None:
-    with pytest.raises(_Refused, match="no role") as refused:
+    with pytest.raises(Refused, match="no role") as refused:
         _offered(monkeypatch, *roles)
     assert refused.value.status == 403
 
 
-@pytest.mark.parametrize(
-    ("claims", "roles"),
-    [
-        ({"hub_roles": ["user", "theirs"]}, ["user"]),
-        ({"hub_roles": "admin"}, ["admin"]),
-        ({}, []),
-        ({"hub_roles": None}, []),
-    ],
-)
-def test_only_roles_of_the_profile_become_groups(
-    monkeypatch: pytest.MonkeyPatch, claims: dict[str, Any], roles: list[str]
-) -> None:
-    scope = _run("provider", _values(), monkeypatch)
-    assert scope["c"].GenericOAuthenticator.auth_state_groups_key({"oauth_user": claims}) == roles
-
-
-@pytest.mark.parametrize("state", [None, {}, {"token_response": {"id_token": "abc"}}])
-def test_signing_out_goes_by_way_of_the_provider_and_back(monkeypatch: pytest.MonkeyPatch, state: Any) -> None:
-    handler = _run("provider", _values(), monkeypatch)["ProviderLogoutHandler"](state)
-
-    async def sign_out() -> None:
-        await handler.handle_logout()
-        await handler.render_logout_page()
-
-    asyncio.run(sign_out())
-    back = "post_logout_redirect_uri=https%3A%2F%2Fjupyterhub.thinkube.example%2Fhub%2Flogin"
-    hint = "&id_token_hint=abc" if state and state.get("token_response") else ""
-    assert handler.sent_to == f"https://id/logout?client_id=jupyterhub&{back}{hint}"
-
-
-def test_the_hub_is_told_where_people_sign_in_and_no_secret() -> None:
-    hub = _values()["hub"]
-    config = hub["config"]["GenericOAuthenticator"]
-    assert (config["allowed_groups"], config["admin_groups"]) == (["admin", "user", "gpu"], ["admin"])
-    assert config["http_request_kwargs"] == {"ca_certs": "/usr/local/etc/hubwright/provider-ca.crt"}
-    assert hub["extraFiles"]["provider-ca"]["stringData"] == "PEM"
-    assert "allow_all" not in hub["config"]["Authenticator"]
-    secret = {"valueFrom": {"secretKeyRef": {"name": "hubwright-oidc", "key": "client_secret"}}}
-    assert hub["extraEnv"] == {"OAUTH_CLIENT_SECRET": secret}
-    assert not [path for path in flatten(hub["config"]) if "secret" in path.lower()]
-
-
 def test_where_no_role_applies_the_least_of_all_does() -> None:
-    values = _values()
+    values = role_values()
     assert (values["singleuser"]["cpu"]["limit"], values["singleuser"]["memory"]["limit"]) == (1.0, 2**30)
     assert values["cull"]["timeout"] == 8 * 3600
