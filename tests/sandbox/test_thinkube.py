@@ -12,20 +12,17 @@ from typing import Any
 import pytest
 from keycloak import KeycloakAdmin
 from kubernetes import client
-from pydantic import SecretStr
 
 from config.identity import KeycloakIdentity
 from config.profiles import load_profile
-from tasks.core.address import Address
 from tasks.core.errors import HubError
 from tasks.core.objects import CLAIM, POD
-from tasks.validation.client import UserSession
-from tasks.validation.entry import Entry, ProviderDoor
+from tasks.validation.entry import Entry
 from tests.sandbox.conftest import Profile, Sandbox, admin_of, keycloak_writes, new_thinkube
+from tests.sandbox.people import password_of, pods_of, session_of, start
 
 FORGERIES = 6
 """One more than the chart's own hub takes before it exits."""
-START_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -48,46 +45,26 @@ def admin(sandbox: Sandbox) -> KeycloakAdmin:
     return admin_of(sandbox)
 
 
-def _session(thinkube: Profile, user: str) -> UserSession:
-    hub = load_profile(str(thinkube))
-    assert isinstance(hub.identity, KeycloakIdentity)
-    provider = Address(hub.identity.issuer, hub.identity.ca, hub.identity.address)
-    return UserSession(Address.of(hub), user, ProviderDoor(Address.of(hub), provider))
-
-
-def _password(sandbox: Sandbox) -> SecretStr:
-    return SecretStr(sandbox.paths.keycloak_users.read_text().strip())
-
-
-def _start(session: UserSession, **options: str) -> None:
-    session.start_server(START_SECONDS, lambda _said: None, lambda: None, options)
-
-
-def _pod(sandbox: Sandbox, thinkube: Profile, user: str) -> dict[str, Any]:
-    [pod] = sandbox.kubernetes.list(POD, thinkube.namespace, f"hub.jupyter.org/username={user}")
-    return dict(pod)
-
-
 def _limits(pod: dict[str, Any]) -> tuple[str, str]:
     limits = pod["spec"]["containers"][0]["resources"]["limits"]
     return limits["cpu"], limits["memory"]
 
 
-def _pods_of(sandbox: Sandbox, thinkube: Profile) -> dict[str, str]:
+def _system(sandbox: Sandbox, thinkube: Profile) -> dict[str, str]:
     """Hub and proxy, each by which pod runs."""
     found = sandbox.kubernetes.list(POD, thinkube.namespace, "component in (hub, proxy)")
     return {pod["metadata"]["labels"]["component"]: pod["metadata"]["uid"] for pod in found}
 
 
 def test_the_second_deploy_writes_nothing_anywhere(sandbox: Sandbox, thinkube: Profile, admin: KeycloakAdmin) -> None:
-    before, pods = sandbox.history(thinkube), _pods_of(sandbox, thinkube)
-    start, moment = sandbox.audit.now(), int(time.time() * 1000)
+    before, pods = sandbox.history(thinkube), _system(sandbox, thinkube)
+    since, moment = sandbox.audit.now(), int(time.time() * 1000)
     ended = sandbox.flows("deploy", str(thinkube), "--json")
     assert ended.code == 0, ended.stderr[-3000:]
     assert ended.result["plan"] == []
-    assert sandbox.audit.writes(start, thinkube.namespace, ("hubwright", "Helm")) == []
+    assert sandbox.audit.writes(since, thinkube.namespace, ("hubwright", "Helm")) == []
     assert keycloak_writes(admin, moment, thinkube.namespace) == []
-    assert (sandbox.history(thinkube), _pods_of(sandbox, thinkube)) == (before, pods)
+    assert (sandbox.history(thinkube), _system(sandbox, thinkube)) == (before, pods)
 
 
 def test_an_edit_by_hand_in_keycloak_is_drift_and_the_next_deploy_takes_it_back(
@@ -109,12 +86,12 @@ def test_an_edit_by_hand_in_keycloak_is_drift_and_the_next_deploy_takes_it_back(
 def test_a_rotated_secret_restarts_the_hub_and_not_the_proxy(
     sandbox: Sandbox, thinkube: Profile, admin: KeycloakAdmin
 ) -> None:
-    client_id, before = admin.get_client_id(thinkube.namespace), _pods_of(sandbox, thinkube)
+    client_id, before = admin.get_client_id(thinkube.namespace), _system(sandbox, thinkube)
     assert client_id
     secret = admin.generate_client_secrets(client_id)["value"]
     ended = sandbox.flows("deploy", str(thinkube), "--json")
     assert ended.code == 0, ended.stderr[-3000:]
-    after = _pods_of(sandbox, thinkube)
+    after = _system(sandbox, thinkube)
     assert after["hub"] != before["hub"]
     assert after["proxy"] == before["proxy"]
     assert secret not in ended.stdout + ended.stderr
@@ -124,10 +101,10 @@ def test_a_rotated_secret_restarts_the_hub_and_not_the_proxy(
 def test_a_users_pod_has_what_their_role_allows(
     sandbox: Sandbox, thinkube: Profile, user: str, limits: tuple[str, str]
 ) -> None:
-    with closing(_session(thinkube, user)) as session:
-        assert session.sign_in(_password(sandbox)) is Entry.IN
-        _start(session, mem_limit="64G", profile="standard")
-        pod = _pod(sandbox, thinkube, user)
+    with closing(session_of(thinkube, user)) as session:
+        assert session.sign_in(password_of(sandbox)) is Entry.IN
+        start(session, mem_limit="64G", profile="standard")
+        [pod] = pods_of(sandbox, thinkube, user)
         assert _limits(pod) == limits
         idle = [word for word in pod["spec"]["containers"][0].get("args", ()) if "shutdown_no_activity" in word]
         assert idle == ([] if user == "alice" else ["--ServerApp.shutdown_no_activity_timeout=3600"])
@@ -135,25 +112,25 @@ def test_a_users_pod_has_what_their_role_allows(
 
 
 def test_forged_choices_give_nothing_and_leave_the_hub_well(sandbox: Sandbox, thinkube: Profile) -> None:
-    before = _pods_of(sandbox, thinkube)
-    with closing(_session(thinkube, "bob")) as session:
-        session.sign_in(_password(sandbox))
+    before = _system(sandbox, thinkube)
+    with closing(session_of(thinkube, "bob")) as session:
+        session.sign_in(password_of(sandbox))
         for _ in range(FORGERIES):
             with pytest.raises(HubError):
-                _start(session, profile="gpu")
+                start(session, profile="gpu")
         assert session.read_unhealthy() == ""
-        assert sandbox.kubernetes.list(POD, thinkube.namespace, "hub.jupyter.org/username=bob") == ()
-        _start(session)
+        assert pods_of(sandbox, thinkube, "bob") == []
+        start(session)
         session.stop_server()
-    assert _pods_of(sandbox, thinkube) == before
+    assert _system(sandbox, thinkube) == before
 
 
 def test_who_has_no_role_does_not_get_in(sandbox: Sandbox, thinkube: Profile) -> None:
-    with closing(_session(thinkube, "mallory")) as session:
-        assert session.sign_in(_password(sandbox)) is Entry.NOT_ALLOWED
+    with closing(session_of(thinkube, "mallory")) as session:
+        assert session.sign_in(password_of(sandbox)) is Entry.NOT_ALLOWED
         assert session.read_page("/hub/home") in (403, 200)
         with pytest.raises(HubError):
-            _start(session)
+            start(session)
 
 
 def test_a_role_that_was_taken_away_counts_at_the_next_start(
@@ -162,16 +139,16 @@ def test_a_role_that_was_taken_away_counts_at_the_next_start(
     user = admin.get_user_id("bob")
     group = admin.get_group_by_path("/hub-users")["id"]
     assert user
-    with closing(_session(thinkube, "bob")) as session:
-        session.sign_in(_password(sandbox))
+    with closing(session_of(thinkube, "bob")) as session:
+        session.sign_in(password_of(sandbox))
         admin.group_user_remove(user, group)
         try:
             with pytest.raises(HubError):
-                _start(session)
-            assert sandbox.kubernetes.list(POD, thinkube.namespace, "hub.jupyter.org/username=bob") == ()
+                start(session)
+            assert pods_of(sandbox, thinkube, "bob") == []
         finally:
             admin.group_user_add(user, group)
-        _start(session)
+        start(session)
         session.stop_server()
 
 
