@@ -102,12 +102,6 @@ class Keycloak:
         else:
             self._write(asked, MANAGE_CLIENTS, self._admin.add_mapper_to_client, client.id, mapper)
 
-    def create_secret(self, client: SeenClient) -> SecretStr:
-        """The client has a new secret, which Keycloak draws."""
-        asked = f"draw a secret for client {client.fields['clientId']}"
-        drawn = self._write(asked, MANAGE_CLIENTS, self._admin.generate_client_secrets, client.id)
-        return SecretStr(str(drawn["value"]))
-
     def create_role(self, client: SeenClient, role: str) -> None:
         """The client has a role of that name."""
         asked = f"create role {role} of client {client.fields['clientId']}"

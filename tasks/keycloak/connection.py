@@ -57,8 +57,7 @@ class ConnectTo(HTTPAdapter):
         where = {"scheme": url.scheme, "host": self._ip or url.hostname, "port": url.port}
         if url.scheme != "https":
             return where, {}
-        names = {"server_hostname": url.hostname, "assert_hostname": url.hostname} if self._ip else {}
-        return where, {"ssl_context": self._tls, "cert_reqs": "CERT_REQUIRED", **names}
+        return where, {"ssl_context": self._tls, "cert_reqs": "CERT_REQUIRED", "server_hostname": url.hostname}
 
     def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:
         """Nothing is left to do: a pool has its context, and this would add the CAs of requests' own to it."""

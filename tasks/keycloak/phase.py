@@ -103,12 +103,13 @@ def ensure_roles(hub: Hub, fence: Fence) -> Plan:
 def ensure_client_secret(hub: Hub, fence: Fence) -> str:
     """The hub's namespace has the client's secret as Keycloak has it now; returns its mark."""
     kubernetes = Kubernetes.connect(may_write=fence.check)
-    keycloak, realm = _look(hub, kubernetes, fence.check)
+    _, realm = _look(hub, kubernetes)
     client = _require_client(hub, realm.client)
-    # Keycloak draws one with the client, but not when the client could do without until now.
-    secret = client.secret or keycloak.create_secret(client)
-    kubernetes.ensure(_wanted_secret(hub, secret))
-    return _mark_of(hub, secret)
+    if client.secret is None:
+        remedy = "have one drawn in Keycloak (the client's page, Credentials), and run again"
+        raise Permanent("Keycloak", f"read the secret of client {client.fields['clientId']}", "it has none", remedy)
+    kubernetes.ensure(_wanted_secret(hub, client.secret))
+    return _mark_of(hub, client.secret)
 
 
 @hub_task(name="check claims", description="Asks Keycloak what it would tell the hub of the checking users.")

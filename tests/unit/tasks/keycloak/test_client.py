@@ -154,7 +154,6 @@ WRITES: list[tuple[Write, str, str]] = [
     (lambda keycloak: keycloak.apply_mapper(CLIENT, {"name": "m"}), "POST", "/clients/c/protocol-mappers/models"),
     (lambda keycloak: keycloak.apply_mapper(CLIENT, {"name": "m", "id": "7"}), "PUT",
      "/clients/c/protocol-mappers/models/7"),
-    (lambda keycloak: keycloak.create_secret(CLIENT), "POST", "/clients/c/client-secret"),
     (lambda keycloak: keycloak.create_role(CLIENT, "user"), "POST", "/clients/c/roles"),
     (lambda keycloak: keycloak.create_group("team"), "POST", "/groups"),
     (lambda keycloak: keycloak.map_roles(CLIENT, GROUP, {"user"}), "POST", "/groups/g/role-mappings/clients/c"),
@@ -253,9 +252,7 @@ def test_a_connection_goes_to_the_address_and_is_verified_for_the_name() -> None
     request = requests.Request("GET", "https://id.test:8443/x").prepare()
     where, how = ConnectTo("192.0.2.1", tls).build_connection_pool_key_attributes(request, verify=True)
     assert where == {"scheme": "https", "host": "192.0.2.1", "port": 8443}
-    assert how == {
-        "ssl_context": tls, "cert_reqs": "CERT_REQUIRED", "server_hostname": "id.test", "assert_hostname": "id.test"
-    }  # fmt: skip
+    assert how == {"ssl_context": tls, "cert_reqs": "CERT_REQUIRED", "server_hostname": "id.test"}
     ConnectTo("192.0.2.1", tls).add_headers(request)
     assert request.headers["Host"] == "id.test:8443"
 
@@ -265,4 +262,4 @@ def test_a_connection_is_verified_whatever_the_library_says() -> None:
     request = requests.Request("GET", "https://id.test/x").prepare()
     where, how = ConnectTo(None, tls).build_connection_pool_key_attributes(request, verify=False)
     assert where["host"] == "id.test"
-    assert how == {"ssl_context": tls, "cert_reqs": "CERT_REQUIRED"}
+    assert how == {"ssl_context": tls, "cert_reqs": "CERT_REQUIRED", "server_hostname": "id.test"}

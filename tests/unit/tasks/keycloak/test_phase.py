@@ -71,11 +71,6 @@ class _Realm:
         mappers = {**client.mappers, mapper["name"]: {"id": "new", **mapper}}
         self.client = replace(client, fields={**client.fields, "protocolMappers": [*mappers.values()]})
 
-    def create_secret(self, client: SeenClient) -> SecretStr:
-        self._write("secret")
-        self.client = replace(client, secret=SecretStr("drawn later"))
-        return SecretStr("drawn later")
-
     def create_role(self, _client: SeenClient, role: str) -> None:
         self._write(f"role {role}")
         assert self.client
@@ -216,13 +211,10 @@ def test_a_rotated_secret_is_followed_and_not_told(realm: _Realm, cluster: _Clus
     assert "rotated" not in f"{look}{realm.client}"
 
 
-def test_a_client_that_could_do_without_a_secret_gets_one(realm: _Realm, cluster: _Cluster) -> None:
+def test_a_client_without_a_secret_is_told(realm: _Realm) -> None:
     realm.client, realm.groups = client_with(secret=None), GROUPS
-    assert [change.what for change in look_at_keycloak.fn(HUB).plan] == ["Secret hubwright-oidc"]
-    _set_up()
-    assert realm.written == ["secret"]
-    assert cluster.kept
-    assert look_at_keycloak.fn(HUB).plan.empty
+    with pytest.raises(Permanent, match="have one drawn in Keycloak"):
+        ensure_client_secret.fn(HUB, FENCE)
 
 
 @pytest.mark.parametrize("task", [ensure_roles, ensure_client_secret])
