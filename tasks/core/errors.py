@@ -22,7 +22,14 @@ class HubError(Exception):
 
 
 class Transient(HubError):
-    """May go away by itself: tasks try again."""
+    """May go away by itself: tasks try again.
+
+    ``retry_after`` is how many seconds the system itself asks to be left alone, 0 where it did not say.
+    """
+
+    def __init__(self, system: str, asked: str, answered: str, remedy: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(system, asked, answered, remedy)
+        self.retry_after = retry_after
 
 
 class Permanent(HubError):

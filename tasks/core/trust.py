@@ -6,6 +6,9 @@ import ssl
 
 from tasks.core.errors import Permanent
 
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+"""What OpenSSL says in the text of an error when a certificate is not trusted, or is for another name."""
+
 
 def trust(system: str, ca: str | None, setting: str) -> ssl.SSLContext:
     """The system's CAs, or the company's own in the PEM file ``ca``, which the profile names at ``setting``.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from tasks.core.errors import Permanent, Transient
@@ -48,15 +50,29 @@ def ask_patiently(
 ) -> T:
     """What ``ask`` answers; it is asked again while it raises Transient. For questions only: it may be asked often.
 
-    Raises Permanent with the last answer when ``seconds`` passed before; ``say`` hears what it waits for.
+    It is left alone for as long as it asks to be. Raises Permanent with the last answer when ``seconds`` passed, or
+    will have passed by then; ``say`` hears what it waits for.
     """
     deadline = time.monotonic() + seconds
     while True:
         try:
             return ask()
         except Transient as error:
-            if time.monotonic() > deadline:
+            pause = max(every, error.retry_after)
+            if time.monotonic() + pause > deadline:
                 answered = f"not within {seconds:g} s: {error.answered}"
                 raise Permanent(error.system, error.asked, answered, error.remedy) from error
             say(f"waiting for {error.system}: {error.answered}")
-        time.sleep(every)
+        time.sleep(pause)
+
+
+def parse_retry_after(header: str | None) -> float:
+    """How many seconds an answer asks to be left alone (Retry-After, RFC 9110, 10.2.3); 0 where it does not say."""
+    if not header:
+        return 0.0
+    if header.strip().isdigit():
+        return float(header)
+    try:
+        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):  # no date, or one without a time zone
+        return 0.0

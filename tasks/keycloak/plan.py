@@ -8,17 +8,7 @@ from typing import Any, assert_never
 from config.identity import KeycloakIdentity
 from config.spec import Hub
 from tasks.core.change import Action, Change, Plan
-from tasks.core.problems import Problem
-from tasks.keycloak.state import (
-    MANAGE_CLIENTS,
-    MANAGE_USERS,
-    OPENID_CONNECT,
-    VIEW_USERS,
-    ClientStatus,
-    SeenClient,
-    SeenRealm,
-    status_of,
-)
+from tasks.keycloak.state import MANAGE_USERS, OPENID_CONNECT, ClientStatus, SeenClient, SeenRealm, status_of
 
 Fields = dict[str, Any]
 
@@ -39,7 +29,7 @@ def wanted_client(hub: Hub) -> Fields:
         "bearerOnly": False,
         "consentRequired": False,
         "clientAuthenticatorType": "client-secret",
-        # The authorization code flow, and no other way to a token.
+        # The authorization code flow alone: no token by a password, by a redirect, or for the client itself.
         "standardFlowEnabled": True,
         "implicitFlowEnabled": False,
         "directAccessGrantsEnabled": False,
@@ -88,8 +78,13 @@ def wanted_groups(hub: Hub) -> dict[str, frozenset[str]]:
     groups: dict[str, set[str]] = {}
     for name, role in identity_of(hub).roles.items():
         for group in role.groups:
-            groups.setdefault(group, set()).add(name)
+            groups.setdefault(_one_name(group), set()).add(name)
     return {group: frozenset(roles) for group, roles in groups.items()}
+
+
+def _one_name(group: str) -> str:
+    """The one way to write a group at the top: /hub-users is hub-users."""
+    return group.removeprefix("/") if group.count("/") == 1 else group
 
 
 def client_differences(hub: Hub, client: SeenClient) -> Fields:
@@ -144,7 +139,7 @@ def group_changes(hub: Hub, realm: SeenRealm) -> Iterator[Change]:
     if realm.groups is None:
         return
     for group, wanted in wanted_groups(hub).items():
-        seen = realm.groups.get(group)
+        seen = realm.find_group(group)
         if seen is None:
             yield Change.of(Action.CREATE, f"Group {group}")
         have = (seen.roles if seen else frozenset[str]()) & hub.roles.keys()
@@ -152,35 +147,6 @@ def group_changes(hub: Hub, realm: SeenRealm) -> Iterator[Change]:
             yield Change.of(Action.CREATE, f"Role {role} of group {group}")
         for role in sorted(have - wanted):
             yield Change.of(Action.DELETE, f"Role {role} of group {group}")
-
-
-def realm_problems(hub: Hub, realm: SeenRealm) -> tuple[Problem, ...]:
-    """What stands in the way of this phase, or is left to the realm's owner."""
-    identity = identity_of(hub)
-    account = f"account {identity.deployer.client_id} of realm {identity.realm}"
-    status, reason = status_of(realm.client)
-    problems: list[Problem] = []
-    if MANAGE_CLIENTS not in realm.may:
-        problems.append(_lacks(account, MANAGE_CLIENTS, "the hub's client cannot be made or looked at", fatal=True))
-    if VIEW_USERS not in realm.may:
-        problems.append(_lacks(account, VIEW_USERS, "groups, and what Keycloak would tell the hub, are not checked"))
-    if status is ClientStatus.FOREIGN:
-        remedy = "choose another identity.client_id, or have its owner delete that client"
-        problems.append(Problem(f"Client {identity.client_id}", f"{reason}, so it is no client of a hub's", remedy))
-    if MANAGE_USERS not in realm.may:
-        problems += _left_to_the_owner(hub, realm)
-    return tuple(problems)
-
-
-def _left_to_the_owner(hub: Hub, realm: SeenRealm) -> Iterator[Problem]:
-    remedy = f"have the realm's owner do it once the client is there, or give {MANAGE_USERS} of realm-management"
-    for change in group_changes(hub, realm):
-        yield Problem(change.what, f"this account may not {change.action} it", remedy, fatal=False)
-
-
-def _lacks(account: str, role: str, meaning: str, *, fatal: bool = False) -> Problem:
-    remedy = f"have the realm's owner give it {role} (client realm-management, Service accounts roles)"
-    return Problem(account, f"it lacks the role {role}: {meaning}", remedy, fatal=fatal)
 
 
 def _mapper(name: str, kind: str, config: dict[str, str]) -> Fields:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -12,6 +12,8 @@ from pydantic import SecretStr
 OPENID_CONNECT = "openid-connect"
 MANAGE_CLIENTS, VIEW_USERS, MANAGE_USERS = "manage-clients", "view-users", "manage-users"
 """Roles of the client realm-management, and what each is needed for here: client and roles, looking, groups."""
+SEEING = frozenset({VIEW_USERS, MANAGE_USERS})
+"""Either of them shows groups and users. (query-groups and query-users show an empty list, and call that an answer.)"""
 
 
 class ClientStatus(StrEnum):
@@ -30,8 +32,8 @@ class SeenClient:
     id: str
     fields: Mapping[str, Any] = field(repr=False)
     secret: SecretStr | None = None
-    roles: tuple[str, ...] = ()
-    """Names of the client's own roles."""
+    roles: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Keycloak's id of each of the client's own roles, by name."""
 
     @property
     def mappers(self) -> dict[str, Mapping[str, Any]]:
@@ -41,20 +43,34 @@ class SeenClient:
 
 @dataclass(frozen=True)
 class SeenGroup:
-    """A group, and which roles of the hub's client it has."""
+    """A group, by its name and those of the groups above it, and which roles of the hub's client it has."""
 
     id: str
+    names: tuple[str, ...]
     roles: frozenset[str] = frozenset()
+
+    @property
+    def path(self) -> str:
+        """Its path as people write it."""
+        return "/" + "/".join(self.names)
 
 
 @dataclass(frozen=True)
 class SeenRealm:
-    """``groups`` are those that the profile names and the realm has; None when the account may not see them."""
+    """One realm, as far as our account may see it."""
 
     may: frozenset[str]
     """Roles of realm-management that our account has."""
     client: SeenClient | None
-    groups: Mapping[str, SeenGroup] | None
+    groups: tuple[SeenGroup, ...] | None
+    """None when the account may not see them."""
+
+    def find_group(self, name: str) -> SeenGroup | None:
+        """A group of a profile's name: a path if it begins with a slash, else a group at the top, slashes and all."""
+        groups = self.groups or ()
+        top = (group for group in groups if group.names == (name.removeprefix("/"),))
+        below = (group for group in groups if name.startswith("/") and group.path == name)
+        return next(top, None) or next(below, None)
 
 
 def status_of(client: SeenClient | None) -> tuple[ClientStatus, str]:
@@ -70,13 +86,20 @@ def status_of(client: SeenClient | None) -> tuple[ClientStatus, str]:
     return ClientStatus.PRESENT, "it is there"
 
 
-def parse_client(document: Mapping[str, Any], roles: tuple[str, ...]) -> SeenClient:
-    """A client of a ClientRepresentation; its secret goes no further than a SecretStr."""
+def parse_client(document: Mapping[str, Any], roles: Sequence[Mapping[str, Any]]) -> SeenClient:
+    """A client of a ClientRepresentation and its RoleRepresentations; its secret goes no further than a SecretStr."""
     fields = {key: value for key, value in document.items() if key != "secret"}
     secret = document.get("secret")
-    return SeenClient(str(document["id"]), fields, SecretStr(str(secret)) if secret else None, roles)
+    ids = {str(role["name"]): str(role["id"]) for role in roles}
+    return SeenClient(str(document["id"]), fields, SecretStr(str(secret)) if secret else None, ids)
 
 
-def parse_group(document: Mapping[str, Any], client_id: str) -> SeenGroup:
-    """A group of a GroupRepresentation that is not brief."""
-    return SeenGroup(str(document["id"]), frozenset((document.get("clientRoles") or {}).get(client_id, ())))
+def parse_groups(
+    documents: Sequence[Mapping[str, Any]], client_id: str, above: tuple[str, ...] = ()
+) -> Iterator[SeenGroup]:
+    """The groups of GroupRepresentations that are not brief, with those below them."""
+    for document in documents:
+        names = (*above, str(document["name"]))
+        roles = (document.get("clientRoles") or {}).get(client_id, ())
+        yield SeenGroup(str(document["id"]), names, frozenset(roles))
+        yield from parse_groups(document.get("subGroups") or (), client_id, names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -14,11 +14,12 @@ import httpx
 from config.identity import Provider
 from tasks.core.address import Address
 from tasks.core.errors import HubError, Permanent, Transient
+from tasks.core.trust import UNTRUSTED
+from tasks.core.wait import parse_retry_after
 from tasks.oidc.state import SeenProvider, clock_problems, parse_endpoints
 
 REQUEST_SECONDS = 15
 WELL_KNOWN = "/.well-known/openid-configuration"
-UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
 
 def read_provider(provider: Provider, transport: httpx.BaseTransport | None = None) -> SeenProvider:
@@ -51,15 +52,21 @@ def _document(asked: str, answer: httpx.Response) -> Mapping[str, Any]:
 
 
 def _date(answer: httpx.Response) -> datetime | None:
+    """When it answered, by its own clock. What lay in a cache on the way is older by its Age (RFC 9111, 5.1)."""
+    age = answer.headers.get("age", "")
     try:
-        return parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
+        date = parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
     except ValueError:
         return None
+    return date + timedelta(seconds=int(age) if age.isdigit() else 0)
 
 
 def _unreachable(asked: str, said: str) -> HubError:
     if UNTRUSTED in said:
-        remedy = "put the CA that signed the provider's certificate into identity.ca"
+        remedy = (
+            "put the CA that signed the provider's certificate into identity.ca,"
+            " and the name that the certificate is for into identity.issuer"
+        )
         return Permanent("OIDC", asked, f"its certificate is not trusted: {said}", remedy)
     remedy = "check identity.issuer and identity.address, and that this machine reaches the provider"
     return Transient("OIDC", asked, f"cannot be reached: {said}", remedy)
@@ -71,5 +78,7 @@ def _refused(asked: str, answer: httpx.Response) -> HubError:
         remedy = "correct identity.issuer (for Keycloak, the realm's name at its end), or have the realm made"
         return Permanent("OIDC", asked, f"{said}: there is no such issuer or realm", remedy)
     if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Transient("OIDC", asked, said, "wait for the provider to recover, then run again")
+        wait = parse_retry_after(answer.headers.get("retry-after"))
+        remedy = "wait for the provider to recover, then run again"
+        return Transient("OIDC", asked, said, remedy, retry_after=wait)
     return Permanent("OIDC", asked, said, "open the address in a browser, and correct identity.issuer")

@@ -12,7 +12,7 @@ from tasks.core.errors import Permanent
 from tasks.core.problems import Problem
 
 SKEW_TOLD = timedelta(seconds=30)
-"""Tokens live for minutes: who judges them by a clock that is off by more than this judges wrongly now and then."""
+"""More than an answer takes on its way, and less than the minutes that tokens and codes live."""
 NEEDED = {
     # Endpoints by their names in the document (OpenID Connect Discovery 1.0, section 3).
     "authorization": "authorization_endpoint",
@@ -46,10 +46,15 @@ def parse_endpoints(document: Mapping[str, Any], issuer: str, asked: str) -> End
 
 
 def clock_problems(issuer: str, theirs: datetime | None, ours: datetime) -> tuple[Problem, ...]:
-    """Whether the provider's clock (the Date of its answer) and ours agree."""
+    """Whether the provider's clock (the Date of its answer) and ours agree.
+
+    It is told and keeps nobody out: the provider judges its codes and tokens by its own clock alone, and the hub
+    asks it instead of judging them itself. But one of the two clocks is wrong, which certificates, logs and the
+    cluster's own tokens do not forgive for long.
+    """
     if theirs is None or abs(theirs - ours) <= SKEW_TOLD:
         return ()
     seconds = round((theirs - ours).total_seconds())
     found = f"it is {abs(seconds)} s {'ahead of' if seconds > 0 else 'behind'} this machine's"
-    remedy = "have both follow a time server: tokens are judged by their times"
+    remedy = "have both follow a time server: certificates and tokens are judged by their times"
     return (Problem(f"clock of {issuer}", found, remedy, fatal=False),)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from kubernetes import client
 from urllib3.exceptions import MaxRetryError
 
 from config.secrets import SecretRef
-from tasks.core import process
+from tasks.core import process, wait
 from tasks.core.change import HIDDEN, Action, Change, Plan, compare
 from tasks.core.errors import HubError, Permanent, Transient
 from tasks.core.kubernetes import Kubernetes
@@ -21,7 +22,7 @@ from tasks.core.objects import CONFIG_MAP, ROLE, SECRET, Kind, WantedObject, pla
 from tasks.core.process import run
 from tasks.core.records import CheckResult, ReleaseRecord, ensure_record, list_records, newest_healthy
 from tasks.core.secrets import read_secret
-from tasks.core.wait import wait_until
+from tasks.core.wait import ask_patiently, parse_retry_after, wait_until
 
 PYTHON = sys.executable
 
@@ -147,6 +148,87 @@ def test_waiting_ends_with_what_was_missing() -> None:
     assert said == ["a", "b"]
     with pytest.raises(Permanent, match="not within 0 s: still"):
         wait_until("hub", "answer", lambda: "still", seconds=0, remedy="look")
+
+
+def _busy(*, retry_after: float = 0.0) -> Transient:
+    return Transient("Keycloak", "GET /x", "503 busy", "wait", retry_after=retry_after)
+
+
+class _Clock:
+    """Time that only passes while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    clock = _Clock()
+    monkeypatch.setattr(wait, "time", clock)
+    return clock
+
+
+def test_a_question_is_asked_again_until_it_is_answered(clock: _Clock) -> None:
+    answers: list[Any] = [_busy(), _busy(retry_after=7), "yes"]
+    said: list[str] = []
+
+    def ask() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Transient):
+            raise answer
+        return answer
+
+    assert ask_patiently(ask, said.append) == "yes"
+    assert said == ["waiting for Keycloak: 503 busy"] * 2
+    assert clock.now == wait.ASK_AGAIN_SECONDS + 7
+
+
+@pytest.mark.parametrize(("retry_after", "waited"), [(0, 60), (25, 50), (3600, 0)])
+def test_patience_ends_and_does_not_wait_for_what_comes_too_late(
+    clock: _Clock, retry_after: float, waited: float
+) -> None:
+    def ask() -> None:
+        raise _busy(retry_after=retry_after)
+
+    with pytest.raises(Permanent, match="not within 60 s: 503 busy"):
+        ask_patiently(ask, lambda _said: None)
+    assert clock.now == waited
+
+
+def test_what_stays_wrong_is_not_asked_again(clock: _Clock) -> None:
+    def ask() -> None:
+        raise Permanent("Keycloak", "GET /x", "403", "ask for more")
+
+    with pytest.raises(Permanent, match="403"):
+        ask_patiently(ask, lambda _said: None)
+    assert clock.now == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, 0),
+        ("", 0),
+        ("120", 120),
+        ("soon", 0),
+        ("-3", 0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Wed, 21 Oct 2015 07:28:00", 0),
+    ],
+)
+def test_how_long_a_server_asks_to_be_left_alone(header: str | None, seconds: float) -> None:
+    assert parse_retry_after(header) == seconds
+
+
+def test_a_date_from_which_on_a_server_may_be_asked() -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
+    assert 290 < parse_retry_after(later) <= 300
 
 
 class _Api:

@@ -78,3 +78,20 @@ def test_a_clock_that_is_off_is_told_and_stops_nothing(ahead: int, said: str | N
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
     problems = _read(httpx.Response(200, json=DOCUMENT, headers={"Date": date})).problems
     assert [said in problem.found and not problem.fatal for problem in problems] == ([True] if said else [])
+
+
+def test_a_document_that_lay_in_a_cache_says_nothing_against_the_clock() -> None:
+    date = format_datetime(datetime.now(UTC) - timedelta(minutes=10), usegmt=True)
+    answer = httpx.Response(200, json=DOCUMENT, headers={"Date": date, "Age": "600"})
+    assert _read(answer).problems == ()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Date": "today"}, {"Age": "old"}])
+def test_a_provider_without_a_clock_is_good_enough(headers: dict[str, str]) -> None:
+    assert _read(httpx.Response(200, json=DOCUMENT, headers=headers)).problems == ()
+
+
+def test_a_provider_that_asks_to_be_left_alone_is() -> None:
+    with pytest.raises(Transient) as busy:
+        _read(httpx.Response(429, headers={"Retry-After": "7"}))
+    assert busy.value.retry_after == 7
