@@ -89,7 +89,8 @@ def test_the_hub_is_told_where_people_sign_in_and_no_secret() -> None:
     hub = role_values()["hub"]
     config = hub["config"]["GenericOAuthenticator"]
     assert (config["allowed_groups"], config["admin_groups"]) == (["admin", "user", "gpu"], ["admin"])
-    assert config["http_request_kwargs"] == {"ca_certs": "/usr/local/etc/hubwright/provider-ca.crt"}
+    trusted = {"ca_certs": "/usr/local/etc/hubwright/provider-ca.crt"}
+    assert config["http_request_kwargs"] == {"request_timeout": 10, **trusted}
     assert hub["extraFiles"]["provider-ca"]["stringData"] == "PEM"
     assert "allow_all" not in hub["config"]["Authenticator"]
     secret = {"valueFrom": {"secretKeyRef": {"name": "hubwright-oidc", "key": "client_secret"}}}
