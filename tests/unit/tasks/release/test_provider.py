@@ -46,8 +46,10 @@ def test_who_has_no_role_any_more_has_to_sign_in_again(
     monkeypatch: pytest.MonkeyPatch, found: Any, expected: Any, kept: list[Any]
 ) -> None:
     authenticator, hub = run_snippets(role_values(), monkeypatch)["RoleAuthenticator"](found), HubHandler()
-    assert asyncio.run(authenticator.refresh_user(user_with("user"), hub)) == expected
+    user = user_with("user")
+    assert asyncio.run(authenticator.refresh_user(user, hub)) == expected
     assert hub.kept == kept
+    assert (user._auth_refreshed is None) is bool(kept)
 
 
 def test_nobody_stays_an_admin_without_a_role(monkeypatch: pytest.MonkeyPatch) -> None:
