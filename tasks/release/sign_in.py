@@ -32,6 +32,9 @@ running server makes too, and before each start of a server, it asks anew. So a 
 account, counts after five minutes at most. Who has no role left is out of the hub then, and out of a server of theirs
 after five more, since that goes by the hub's word for as long. A running server keeps its size until it is stopped."""
 
+PROVIDER_SECONDS = 10
+"""A page of the hub waits no longer for a provider that does not answer."""
+
 
 def password_values(identity: PasswordIdentity) -> Values:
     """The hub's part for a password that the hub itself knows."""
@@ -49,7 +52,7 @@ def password_values(identity: PasswordIdentity) -> Values:
 def provider_values(identity: Provider, sign_in: SignIn, authority: str | None, hub: Hub) -> Values:
     """The hub's part for an identity provider. ``authority`` is the PEM text of ``identity.ca``."""
     files = {"provider-ca": {"mountPath": str(CA_FILE), "stringData": authority}} if authority else {}
-    trusted = {"http_request_kwargs": {"ca_certs": str(CA_FILE)}} if authority else {}
+    trusted = {"ca_certs": str(CA_FILE)} if authority else {}
     secret = {"secretKeyRef": {"name": OIDC_SECRET, "key": CLIENT_SECRET_KEY}}
     return {
         "config": {
@@ -77,7 +80,7 @@ def provider_values(identity: Provider, sign_in: SignIn, authority: str | None, 
                     f"You have signed in, and have none of the roles that let people in here "
                     f"({', '.join(identity.roles)}): ask whoever runs this hub for one."
                 ),
-                **trusted,
+                "http_request_kwargs": {"request_timeout": PROVIDER_SECONDS, **trusted},
             },
         },
         "extraEnv": {CLIENT_SECRET_ENV: {"valueFrom": secret}},

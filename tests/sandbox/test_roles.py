@@ -195,6 +195,18 @@ def test_who_lost_a_role_loses_what_it_gave_and_who_lost_all_is_signed_out(
         session.stop_server()
 
 
+def test_a_role_that_was_given_counts_at_once_for_a_start_by_the_api(
+    sandbox: Sandbox, hub: Profile, keycloak_admin: KeycloakAdmin, name: str
+) -> None:
+    with newcomer(sandbox, keycloak_admin, name, "hub-users") as user, _signed_in(sandbox, hub, name) as session:
+        start(session)
+        session.stop_server()
+        keycloak_admin.group_user_add(user, group_id(keycloak_admin, "hub-gpu"))
+        assert _post(session, _api(name), json={"profile": "standard", "image": "theirs"}) == REFUSED
+        start(session, profile="standard", image="other")
+        session.stop_server()
+
+
 def test_a_disabled_account_starts_no_server(
     sandbox: Sandbox, hub: Profile, keycloak_admin: KeycloakAdmin, name: str
 ) -> None:

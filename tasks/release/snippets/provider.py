@@ -59,6 +59,7 @@ class RoleAuthenticator(GenericOAuthenticator):
             return True
         if isinstance(found, dict) and not await self.check_allowed(user.name, found):
             await handler.auth_to_user({**found, "name": user.name}, user)
+            user._auth_refreshed = None  # or the hub would go by an earlier answer until that is five minutes old
             return False
         return found
 

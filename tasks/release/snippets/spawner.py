@@ -99,12 +99,14 @@ class RoleSpawner(KubeSpawner):
 
 
 class StartServer(UserServerAPIHandler):
-    """Refuses the same in a request to the API, which has no form."""
+    """Refuses the same in a request to the API, which has no form; by the roles that the provider tells now."""
 
     @needs_scope("servers")
     async def post(self, user_name, server_name=""):
         user, options = self.find_user(user_name), self.get_json_body()
         if user and options is not None:
+            if not await self.refresh_auth(user, force=True):
+                raise web.HTTPError(403, f"{user.name} has to sign in again.")
             refuse_what_is_not_offered(user, options)
         await super().post(user_name, server_name)
 

@@ -80,8 +80,9 @@ class Spawner:
 class StartHandler:
     """JupyterHub's handler of POST /users/NAME/server, as far as the snippet builds upon it."""
 
-    def __init__(self, posted: Any, *roles: str) -> None:
+    def __init__(self, posted: Any, *roles: str, now: tuple[str, ...] | None = None) -> None:
         self._posted, self._owner, self.started = posted, user_with(*roles), False
+        self._now = user_with(*(roles if now is None else now))
 
     def find_user(self, _name: str) -> Any:
         return self._owner
@@ -89,12 +90,19 @@ class StartHandler:
     def get_json_body(self) -> Any:
         return self._posted
 
+    async def refresh_auth(self, user: Any, *, force: bool) -> Any:
+        """By what the provider says ``now``: nobody who has no role is a user any more."""
+        assert force
+        user.groups = self._now.groups
+        return user if user.groups else None
+
     async def post(self, _name: str, _server: str) -> None:
         self.started = True
 
 
 def user_with(*roles: str) -> Any:
-    return SimpleNamespace(name="bob", groups=[SimpleNamespace(name=role) for role in roles])
+    groups = [SimpleNamespace(name=role) for role in roles]
+    return SimpleNamespace(name="bob", groups=groups, _auth_refreshed=1.0)
 
 
 def _modules() -> dict[str, dict[str, Any]]:

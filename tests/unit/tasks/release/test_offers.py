@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -126,6 +127,20 @@ def test_what_a_role_offers_goes_on_and_what_means_nothing_too(
     scope["c"].KubeSpawner.apply_user_options(Spawner(*roles), posted)
     form = {key: [one] for key, one in posted.items()}
     assert scope["c"].JupyterHub.spawner_class(*roles)._options_from_form(form) == posted
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "started"),
+    [(("user",), ("gpu",), True), (("gpu",), ("user",), False), (("gpu",), (), False), ((), ("gpu",), True)],
+    ids=["given", "taken away", "all taken away", "given back"],
+)
+def test_a_start_by_the_api_goes_by_the_roles_of_now(
+    monkeypatch: pytest.MonkeyPatch, before: tuple[str, ...], now: tuple[str, ...], *, started: bool
+) -> None:
+    handler = run_snippets(role_values(Gpu()), monkeypatch)["StartServer"]({"profile": "gpu"}, *before, now=now)
+    with nullcontext() if started else pytest.raises(Refused):
+        asyncio.run(handler.post("bob"))
+    assert handler.started is started
 
 
 def test_a_start_by_the_api_without_a_word_is_judged_when_it_is_known_what_was_wanted_last(

@@ -46,8 +46,10 @@ def test_who_has_no_role_any_more_has_to_sign_in_again(
     monkeypatch: pytest.MonkeyPatch, found: Any, expected: Any, kept: list[Any]
 ) -> None:
     authenticator, hub = run_snippets(role_values(), monkeypatch)["RoleAuthenticator"](found), HubHandler()
-    assert asyncio.run(authenticator.refresh_user(user_with("user"), hub)) == expected
+    user = user_with("user")
+    assert asyncio.run(authenticator.refresh_user(user, hub)) == expected
     assert hub.kept == kept
+    assert (user._auth_refreshed is None) is bool(kept)
 
 
 def test_nobody_stays_an_admin_without_a_role(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +91,8 @@ def test_the_hub_is_told_where_people_sign_in_and_no_secret() -> None:
     hub = role_values()["hub"]
     config = hub["config"]["GenericOAuthenticator"]
     assert (config["allowed_groups"], config["admin_groups"]) == (["admin", "user", "gpu"], ["admin"])
-    assert config["http_request_kwargs"] == {"ca_certs": "/usr/local/etc/hubwright/provider-ca.crt"}
+    trusted = {"ca_certs": "/usr/local/etc/hubwright/provider-ca.crt"}
+    assert config["http_request_kwargs"] == {"request_timeout": 10, **trusted}
     assert hub["extraFiles"]["provider-ca"]["stringData"] == "PEM"
     assert "allow_all" not in hub["config"]["Authenticator"]
     secret = {"valueFrom": {"secretKeyRef": {"name": "hubwright-oidc", "key": "client_secret"}}}
