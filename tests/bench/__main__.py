@@ -8,6 +8,7 @@ from statistics import median
 
 from tests.bench.hubs import Hubs, bench_hubs
 from tests.bench.measure import Measured, hubwright, plain_helm
+from tests.bench.realm import realm
 from tests.bench.report import Figure, show
 
 ROUNDS = 3
@@ -18,7 +19,7 @@ REQUESTS_NO_OP = 0.0
 def main() -> int:
     """Returns 0 when every target is met."""
     with bench_hubs() as hubs:
-        figures = [*_first(hubs), *_no_op(hubs), *_change(hubs)]
+        figures = [*_first(hubs), *_no_op(hubs), *_change(hubs), *realm(hubs)]
     return show(figures)
 
 

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +35,8 @@ class Measured:
     writes: int
     shell_seconds: float = 0.0
     flow_seconds: float = 0.0
+    steps: Mapping[str, float] = field(default_factory=dict[str, float])
+    """How long each task of the flow took, in the order in which they began."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ def hubwright(hubs: Hubs) -> Measured:
     writes = hubs.sandbox.audit.writes(start, hubs.ours.namespace, ("hubwright", "Helm"))
     run = re.search(r"flow-run/([0-9a-f-]{36})", ended.stderr)
     assert run, ended.stderr
-    flow, checks = _read_times(hubs, UUID(run[1]))
-    shell = ended.seconds - checks
-    return Measured(shell, ended.cpu_seconds, ended.memory, len(writes), shell, flow - checks)
+    flow, steps = _read_times(hubs, UUID(run[1]))
+    shell = ended.seconds - steps[CHECKS]
+    return Measured(shell, ended.cpu_seconds, ended.memory, len(writes), shell, flow - steps[CHECKS], steps)
 
 
 def plain_helm(hubs: Hubs, values: Mapping[str, Any]) -> Measured:
@@ -89,8 +91,8 @@ def _run(argv: Sequence[str], environment: Mapping[str, str]) -> _Ended:
     return _Ended(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, said)
 
 
-def _read_times(hubs: Hubs, run: UUID) -> tuple[float, float]:
-    """How long the flow run took until its last task ended, and how long the checks did.
+def _read_times(hubs: Hubs, run: UUID) -> tuple[float, dict[str, float]]:
+    """How long the flow run took until its last task ended, and how long each task did.
 
     What comes after is Prefect's own: its heartbeat thread sleeps up to a second more (flow_engine.py, 3.8).
     """
@@ -107,9 +109,9 @@ def _read_times(hubs: Hubs, run: UUID) -> tuple[float, float]:
                 break
             assert time.monotonic() < deadline, times
             time.sleep(0.5)
-    begun, ended = times[CHECKS]
-    last = max(end for _, end in times.values() if end)
-    assert begun
-    assert ended
+    spans = sorted((begun, ended, name) for name, (begun, ended) in times.items() if begun and ended)
+    last = max(ended for _, ended, _ in spans)
     assert flow.start_time
-    return (last - flow.start_time).total_seconds(), (ended - begun).total_seconds()
+    return (last - flow.start_time).total_seconds(), {
+        name: (ended - begun).total_seconds() for begun, ended, name in spans
+    }
