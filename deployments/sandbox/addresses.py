@@ -33,6 +33,7 @@ INGRESS_HEALTH_PORT = 8082
 HUB_PORT = 30080
 KEYCLOAK_PORT = 8443
 KEYCLOAK_HEALTH_PORT = 9000
+HARBOR_PORT = 8444
 
 API = f"https://{NODE_IP}:{API_PORT}"
 REGISTRY = f"{NODE_IP}:{REGISTRY_PORT}"
@@ -40,4 +41,8 @@ REGISTRY_URL = f"https://{REGISTRY}"
 PREFECT = f"http://{NODE_IP}:{PREFECT_PORT}"
 KEYCLOAK_HOST = f"keycloak.{HOSTS_DOMAIN}"
 KEYCLOAK = f"https://{KEYCLOAK_HOST}:{KEYCLOAK_PORT}"
+HARBOR = f"{NODE_IP}:{HARBOR_PORT}"
+"""By which images are named: whoever pulls one need not ask the sandbox's name service."""
+HARBOR_HOST = f"harbor.{HOSTS_DOMAIN}"
+HARBOR_URL = f"https://{HARBOR}"
 HUB = f"http://{NODE_IP}:{HUB_PORT}"

@@ -90,9 +90,31 @@ class Paths:
         return self.state / "secrets" / "keycloak-users"
 
     @property
+    def harbor(self) -> Path:
+        """What Harbor remembers, and the results of scans to come."""
+        return self.state / "harbor"
+
+    @property
+    def harbor_admin(self) -> Path:
+        """The password of Harbor's administrator. Operations have it; no flow does."""
+        return self.state / "secrets" / "harbor-admin"
+
+    @property
+    def harbor_deployer(self) -> Path:
+        """The password of the user that Hubwright is in Harbor."""
+        return self.state / "secrets" / "harbor-deployer"
+
+    @property
     def drawn(self) -> tuple[Path, ...]:
         """Every secret that is drawn at random."""
-        return (self.shared_password, self.keycloak_admin, self.keycloak_deployer, self.keycloak_users)
+        return (
+            self.shared_password,
+            self.keycloak_admin,
+            self.keycloak_deployer,
+            self.keycloak_users,
+            self.harbor_admin,
+            self.harbor_deployer,
+        )
 
     @property
     def supervisor_socket(self) -> Path:

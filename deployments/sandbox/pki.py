@@ -18,6 +18,7 @@ from deployments.sandbox.addresses import (
     API,
     API_SERVICE_IP,
     CLUSTER_DOMAIN,
+    HARBOR_HOST,
     HOSTS_DOMAIN,
     KEYCLOAK_HOST,
     NAME,
@@ -55,6 +56,7 @@ SERVERS = (
     Identity("registry", "registry", "", (NODE_IP, "127.0.0.1"), ("localhost",)),
     Identity("ingress", "ingress", "", (NODE_IP,), (f"*.{HOSTS_DOMAIN}",)),
     Identity("keycloak", "keycloak", "", (NODE_IP,), (KEYCLOAK_HOST,)),
+    Identity("harbor", "harbor", "", (NODE_IP,), (HARBOR_HOST,)),
     Identity("node", "node", "", (NODE_IP, "127.0.0.1"), ("localhost", NAME)),
 )
 USERS = (

@@ -1,0 +1,51 @@
+"""The stand-in as a process: ``python -m deployments.sandbox.harbor --state FOLDER …``, served over TLS."""
+
+from __future__ import annotations
+
+import argparse
+import ssl
+from pathlib import Path
+
+import httpx
+import uvicorn
+
+from deployments.sandbox.harbor.app import make_app
+from deployments.sandbox.harbor.asks import Harbor
+from deployments.sandbox.harbor.store import Store
+
+CONNECT_SECONDS = 10.0
+UPSTREAM_SECONDS = 300.0
+
+
+def main() -> None:
+    """Serves until it is stopped."""
+    arguments = _parser().parse_args()
+    arguments.state.mkdir(parents=True, exist_ok=True)
+    trust = ssl.create_default_context(cafile=arguments.ca)
+    timeout = httpx.Timeout(UPSTREAM_SECONDS, connect=CONNECT_SECONDS)
+    harbor = Harbor(
+        store=Store(arguments.state / "harbor.json"),
+        upstream=httpx.AsyncClient(base_url=arguments.registry, verify=trust, timeout=timeout, trust_env=False),
+        outside=httpx.AsyncClient(verify=trust, trust_env=False),
+        host=f"{arguments.host}:{arguments.port}",
+        results=arguments.state / "scans",
+        password=arguments.password.read_text().strip(),
+    )
+    uvicorn.run(
+        make_app(harbor), host=arguments.host, port=arguments.port, ssl_certfile=arguments.certificate,
+        ssl_keyfile=arguments.key, proxy_headers=False, server_header=False,
+    )  # fmt: skip
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deployments.sandbox.harbor", description="A stand-in for Harbor.")
+    parser.add_argument("--host", required=True, help="address to listen on, by which images are named")
+    parser.add_argument("--port", required=True, type=int)
+    for name in ("certificate", "key", "ca", "password", "state"):
+        parser.add_argument(f"--{name}", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--registry", required=True, help="URL of the registry behind it")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
