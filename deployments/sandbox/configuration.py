@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from deployments.sandbox.addresses import (
     CLUSTER_DOMAIN,
     DNS_SERVICE_IP,
+    HARBOR,
+    HARBOR_URL,
     HOSTS_DOMAIN,
     NAME,
     NODE_IP,
@@ -33,7 +36,8 @@ def render_configuration(paths: Paths) -> dict[str, str]:
     return {
         "registry.json": _json(_registry(paths)),
         "containerd.toml": _containerd(paths),
-        f"registries/{REGISTRY}/hosts.toml": _registry_hosts(paths),
+        f"registries/{REGISTRY}/hosts.toml": _registry_hosts(REGISTRY_URL, paths.registry_certificates),
+        f"registries/{HARBOR}/hosts.toml": _registry_hosts(HARBOR_URL, paths.harbor_certificates),
         "cni/10-hubwright.conflist": _json(_cni(paths)),
         "audit-policy.json": _json(_AUDIT_POLICY),
         "kubelet.json": _json(_kubelet(paths)),
@@ -49,7 +53,8 @@ def write_configuration(paths: Paths) -> None:
     """The files are in place; those that were as wanted are untouched."""
     for name, text in render_configuration(paths).items():
         write_if_changed(paths.config / name, text)
-    write_if_changed(paths.registry_certificates / "ca.crt", paths.ca.read_text())
+    for folder in (paths.registry_certificates, paths.harbor_certificates):
+        write_if_changed(folder / "ca.crt", paths.ca.read_text())
 
 
 def _json(document: Mapping[str, Any]) -> str:
@@ -106,10 +111,10 @@ SystemdCgroup = false
 """
 
 
-def _registry_hosts(paths: Paths) -> str:
+def _registry_hosts(url: str, certificates: Path) -> str:
     """The CA stands twice: what the host does not have is looked for again at the server, which is the same."""
-    trust = f'ca = "{paths.registry_certificates}/ca.crt"\n'
-    return f'server = "{REGISTRY_URL}"\n{trust}\n[host."{REGISTRY_URL}"]\n{trust}'
+    trust = f'ca = "{certificates}/ca.crt"\n'
+    return f'server = "{url}"\n{trust}\n[host."{url}"]\n{trust}'
 
 
 def _cni(paths: Paths) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from deployments.sandbox.addresses import (
     API,
     API_PORT,
+    HARBOR_PORT,
+    HARBOR_URL,
     HTTP_PORT,
     HTTPS_PORT,
     INGRESS_HEALTH_PORT,
@@ -25,7 +27,7 @@ from deployments.sandbox.addresses import (
 )
 from deployments.sandbox.configuration import BUSYBOX_IMAGE
 from deployments.sandbox.keycloak import keycloak_argv, keycloak_environment, with_password
-from deployments.sandbox.paths import Paths
+from deployments.sandbox.paths import CLONE, Paths
 from deployments.sandbox.pki import CA, FRONT_PROXY_CA, SERVICE_ACCOUNTS
 from deployments.sandbox.probes import Probe, command_probe, http_probe, log_probe, node_probe
 
@@ -34,6 +36,7 @@ ETCD = "http://127.0.0.1:2379"
 PROVISIONER = "rancher.io/local-path"
 PROVISIONER_NAMESPACE = "local-path-storage"
 PROVISIONER_SCRIPTS = "volume-scripts"
+HARBOR_SOURCE = Path(__file__).parent / "harbor"
 OBJECTS = "cluster objects"
 """The job that gives the cluster what parts look for there when they start."""
 
@@ -62,6 +65,7 @@ def all_parts(paths: Paths) -> tuple[Part, ...]:
     return (
         _etcd(paths),
         _registry(paths),
+        _harbor(paths),
         _containerd(paths),
         _prefect(paths),
         _keycloak(paths),
@@ -96,6 +100,21 @@ def _registry(paths: Paths) -> Part:
     probe = http_probe(f"{REGISTRY_URL}/v2/", paths.ca)
     files = (file, paths.certificate("registry"))
     return Part("registry", ("docker-registry", "serve", str(file)), REGISTRY_URL, probe, timeout=30, files=files)
+
+
+def _harbor(paths: Paths) -> Part:
+    """The stand-in. A change of its source is one of what it runs by."""
+    files = {"certificate": paths.certificate("harbor"), "key": paths.key("harbor")}
+    others = {"ca": paths.ca, "admin": paths.harbor_admin, "state": paths.harbor}
+    argv = (
+        sys.executable, "-m", "deployments.sandbox.harbor", f"--host={NODE_IP}", f"--port={HARBOR_PORT}",
+        f"--registry={REGISTRY_URL}", *(f"--{name}={file}" for name, file in (files | others).items()),
+    )  # fmt: skip
+    watched = (*files.values(), *sorted(HARBOR_SOURCE.glob("*.py")))
+    return Part(
+        "harbor", argv, HARBOR_URL, http_probe(f"{HARBOR_URL}/api/v2.0/ping", paths.ca), 60, ("registry",),
+        files=watched, environment={"PYTHONPATH": str(CLONE), "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
 
 
 def _containerd(paths: Paths) -> Part:

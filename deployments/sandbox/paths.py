@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployments.sandbox.addresses import REGISTRY, RUN
+from deployments.sandbox.addresses import HARBOR, REGISTRY, RUN
 
 CLONE = Path(__file__).resolve().parents[2]
 PRIVATE_FILE = 0o600
@@ -58,6 +58,11 @@ class Paths:
     def registry_certificates(self) -> Path:
         """What containerd and skopeo verify the registry by."""
         return self.config / "registries" / REGISTRY
+
+    @property
+    def harbor_certificates(self) -> Path:
+        """What containerd and skopeo verify Harbor by."""
+        return self.config / "registries" / HARBOR
 
     @property
     def programs(self) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Column, Table
 
-from deployments.sandbox.addresses import HUB, KEYCLOAK, PREFECT, REGISTRY
+from deployments.sandbox.addresses import HARBOR_URL, HUB, KEYCLOAK, PREFECT, REGISTRY
 from deployments.sandbox.ownership import read_owner
 from deployments.sandbox.parts import Part, all_parts
 from deployments.sandbox.paths import Paths
@@ -53,6 +53,7 @@ def as_document(paths: Paths, parts: Sequence[PartStatus]) -> dict[str, Any]:
         "prefect_url": PREFECT,
         "hub_url": HUB,
         "keycloak_url": KEYCLOAK,
+        "harbor_url": HARBOR_URL,
         "parts": [
             {"name": part.name, "healthy": part.healthy, "address": part.address, "detail": part.detail}
             for part in parts

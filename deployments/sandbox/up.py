@@ -19,6 +19,7 @@ from deployments.sandbox.contents import (
     ensure_pushed,
 )
 from deployments.sandbox.drawn import ensure_secrets
+from deployments.sandbox.harbor.operations import ensure_user
 from deployments.sandbox.images import ensure_image
 from deployments.sandbox.jobs import Job, run_jobs
 from deployments.sandbox.kernel import remember_settings
@@ -66,7 +67,8 @@ def _prepare(paths: Paths) -> None:
     paths.pki.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     for folder in (paths.logs, paths.volumes, paths.state / "prefect", paths.state / "keycloak"):
         folder.mkdir(parents=True, exist_ok=True)
-    (paths.state / "etcd").mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    for folder in (paths.state / "etcd", paths.harbor):
+        folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
     ensure_keys(paths)
     ensure_secrets(paths)
     write_configuration(paths)
@@ -84,6 +86,7 @@ def all_jobs(paths: Paths, supervisor: Supervisor) -> list[Job]:
         *_part_jobs([part for part in all_parts(paths) if OBJECTS in part.needs], supervisor),
         *_chain([Job(f"image {pushed.image}", ("registry",), partial(_fill, paths, pushed)) for pushed in IMAGES]),
         Job("realm", ("keycloak",), lambda _step: ensure_realm(paths)),
+        Job("Harbor's user", ("harbor",), lambda _step: ensure_user(paths)),
         Job("chart", ("registry", _build("helm")), partial(_push_chart, paths)),
     ]
 

@@ -23,7 +23,7 @@ from tasks.core.wait import wait_until
 from tests.sandbox.conftest import Ended, Sandbox
 
 UP_SECONDS = 180
-KEYS = {"kubeconfig", "ca", "audit_log", "registry", "prefect_url", "hub_url", "keycloak_url", "parts"}
+KEYS = {"kubeconfig", "ca", "audit_log", "registry", "prefect_url", "hub_url", "keycloak_url", "harbor_url", "parts"}
 
 
 def _sandbox(*words: str) -> Ended:

@@ -29,7 +29,7 @@ def main() -> None:
         outside=httpx.AsyncClient(verify=trust, trust_env=False),
         host=f"{arguments.host}:{arguments.port}",
         results=arguments.state / "scans",
-        password=arguments.password.read_text().strip(),
+        password=arguments.admin.read_text().strip(),
     )
     uvicorn.run(
         make_app(harbor), host=arguments.host, port=arguments.port, ssl_certfile=arguments.certificate,
@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deployments.sandbox.harbor", description="A stand-in for Harbor.")
     parser.add_argument("--host", required=True, help="address to listen on, by which images are named")
     parser.add_argument("--port", required=True, type=int)
-    for name in ("certificate", "key", "ca", "password", "state"):
+    for name in ("certificate", "key", "ca", "admin", "state"):
         parser.add_argument(f"--{name}", required=True, type=Path, metavar="FILE")
     parser.add_argument("--registry", required=True, help="URL of the registry behind it")
     return parser

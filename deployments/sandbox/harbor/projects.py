@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from deployments.sandbox.harbor.answers import Refusal, answer, created, paged
+from deployments.sandbox.harbor.answers import Refusal, answer, created, paged, selected
 from deployments.sandbox.harbor.asks import ADMIN, NEVER, Ask, Routes, hashed
 from deployments.sandbox.harbor.rights import ROLES
 from deployments.sandbox.harbor.store import Row, Store, now
@@ -160,6 +160,12 @@ async def _add_member(ask: Ask) -> Response:
     return created(ask.request, row["id"])
 
 
+async def _users(ask: Ask) -> Response:
+    ask.require(("user", "list"), None)
+    rows = selected(ask.request, ask.store.rows("users"))
+    return paged(ask.request, rows, lambda row: {"user_id": row["id"], "username": row["username"]})
+
+
 async def _add_user(ask: Ask) -> Response:
     ask.require(("user", "create"), None)
     body = ask.document()
@@ -244,6 +250,7 @@ ROUTES: Routes = [
     ("PUT", PROJECT + "/metadatas/{name}", _update_metadata),
     ("DELETE", PROJECT + "/metadatas/{name}", _delete_metadata),
     ("POST", PROJECT + "/members", _add_member),
+    ("GET", "/users", _users),
     ("POST", "/users", _add_user),
     ("GET", "/quotas", _quotas),
     ("GET", "/quotas/{quota}", _read_quota),

@@ -50,7 +50,9 @@ def _apply(harbor: Harbor, rules: list[Row], repository: Row, execution: Row, by
     """What no rule retains is gone, but for what is immutable; in a dry run it is only counted."""
     store, begun = harbor.store, now()
     rows = standing(store, repository["name"])
-    candidates: list[Row] = [{**row, "tags": [tag["name"] for tag in store.rows("tags", artifact_id=row["id"])]} for row in rows]
+    candidates: list[Row] = [
+        {**row, "tags": [tag["name"] for tag in store.rows("tags", artifact_id=row["id"])]} for row in rows
+    ]
     kept = set[int]().union(*(retained(rule, candidates, begun) for rule in rules))
     kept |= {row["id"] for row in candidates if any(immutable(store, row, tag) for tag in row["tags"])}
     if not execution["dry_run"]:
