@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -103,18 +104,18 @@ class Front:
             return
         request = Request(scope)
         scope["request_id"] = request.headers.get("X-Request-Id") or str(uuid.uuid4())
-        status = [0]
+        arrived = time.time()
 
         async def told(message: Message) -> None:
+            """Whoever has the answer finds everything saved."""
             if message["type"] == "http.response.start":
-                status[0] = message["status"]
                 message["headers"] = [*message["headers"], *_always(request)]
+                door.remember(self._harbor, request, arrived, message["status"])
+                if request.method not in SAFE:
+                    self._harbor.store.save()
             await send(message)
 
         await self._serve(request, receive, told)
-        door.remember(self._harbor, request, scope.get("caller", ""), status[0])
-        if request.method not in SAFE:
-            self._harbor.store.save()
 
     async def _serve(self, request: Request, receive: Receive, send: Send) -> None:
         fault = door.fault_for(self._harbor, request)

@@ -37,10 +37,13 @@ def fault_answer(fault: Row) -> Response:
     return error_answer(status, fault["code"], fault["message"], headers)
 
 
-def remember(harbor: Harbor, request: Request, caller: str, status: int) -> None:
-    """Tests can see what was asked of Harbor."""
+def remember(harbor: Harbor, request: Request, arrived: float, status: int) -> None:
+    """Tests can see what was asked of Harbor, but not what they asked themselves."""
+    if request.url.path.startswith("/test/"):
+        return
     about = {"method": request.method, "path": request.url.path, "query": request.url.query}
-    harbor.seen.append({"time": time.time(), **about, "caller": caller, "status": status})
+    caller = request.scope.get("caller", "")
+    harbor.seen.append({"time": arrived, **about, "caller": caller, "status": status})
     del harbor.seen[:-REMEMBERED]
 
 

@@ -14,11 +14,6 @@ from deployments.sandbox.harbor.rights import ROLES
 from deployments.sandbox.harbor.store import Row, Store, now
 
 NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
-BOOLEANS = (
-    "public", "enable_content_trust", "enable_content_trust_cosign", "prevent_vul", "auto_scan", "auto_sbom_generation",
-    "reuse_sys_cve_allowlist",
-)  # fmt: skip
-SEVERITIES = ("none", "low", "medium", "high", "critical")
 PROJECT = "/projects/{project}"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -101,50 +96,6 @@ async def _delete(ask: Ask) -> Response:
     for table in ("robots", "members", "quotas", "policies", "immutable_rules", "retentions", "blobs"):
         ask.store.remove(table, project_id=project["id"])
     ask.store.remove("projects", id=project["id"])
-    return Response()
-
-
-async def _summary(ask: Ask) -> Response:
-    project = ask.project(("project", "read"))
-    [quota] = ask.store.rows("quotas", project_id=project["id"])
-    count = len(ask.store.rows("repositories", project_id=project["id"]))
-    return answer(
-        {"repo_count": count, "quota": {"hard": quota["hard"], "used": {"storage": used(ask.store, project)}}}
-    )
-
-
-async def _metadatas(ask: Ask) -> Response:
-    return answer(ask.project(("metadata", "list"))["metadata"])
-
-
-async def _read_metadata(ask: Ask) -> Response:
-    metadata, name = ask.project(("metadata", "read"))["metadata"], ask.path("name")
-    return answer({name: metadata[name]} if name in metadata else {})
-
-
-async def _add_metadata(ask: Ask) -> Response:
-    return _set_metadata(ask.project(("metadata", "create")), ask.document())
-
-
-async def _update_metadata(ask: Ask) -> Response:
-    name = ask.path("name")
-    return _set_metadata(ask.project(("metadata", "update")), {name: ask.document().get(name, "")})
-
-
-def _set_metadata(project: Row, pair: Row) -> Response:
-    if len(pair) != 1:
-        raise Refusal("BAD_REQUEST", "only allow one key/value pair")
-    [(name, value)] = pair.items()
-    allowed = ("true", "false") if name in BOOLEANS else SEVERITIES if name == "severity" else ()
-    if str(value).lower() not in allowed:
-        message = f"invalid value: {value}" if allowed else f"{name} is not supported"
-        raise Refusal("BAD_REQUEST", message)
-    project["metadata"][name] = str(value).lower()
-    return Response()
-
-
-async def _delete_metadata(ask: Ask) -> Response:
-    ask.project(("metadata", "delete"))["metadata"].pop(ask.path("name"), None)
     return Response()
 
 
@@ -243,12 +194,6 @@ ROUTES: Routes = [
     ("GET", PROJECT, _read),
     ("PUT", PROJECT, _update),
     ("DELETE", PROJECT, _delete),
-    ("GET", PROJECT + "/summary", _summary),
-    ("GET", PROJECT + "/metadatas/", _metadatas),
-    ("POST", PROJECT + "/metadatas/", _add_metadata),
-    ("GET", PROJECT + "/metadatas/{name}", _read_metadata),
-    ("PUT", PROJECT + "/metadatas/{name}", _update_metadata),
-    ("DELETE", PROJECT + "/metadatas/{name}", _delete_metadata),
     ("POST", PROJECT + "/members", _add_member),
     ("GET", "/users", _users),
     ("POST", "/users", _add_user),

@@ -165,15 +165,6 @@ async def _delete(ask: Ask) -> Response:
     return Response()
 
 
-async def _permissions(ask: Ask) -> Response:
-    ask.require_somebody()
-    administers = any(row["role_id"] == 1 for row in ask.store.rows("members", user=ask.caller.name))
-    if not ask.caller.admin and not (ask.caller.user and administers):
-        raise Refusal("FORBIDDEN", "forbidden")
-    kinds = ROBOT_PAIRS.items()
-    return answer({kind: [{"resource": one, "action": two} for one, two in sorted(pairs)] for kind, pairs in kinds})
-
-
 ROUTES: Routes = [
     ("GET", "/robots", _list),
     ("POST", "/robots", _create),
@@ -181,5 +172,4 @@ ROUTES: Routes = [
     ("PUT", "/robots/{robot}", _update),
     ("PATCH", "/robots/{robot}", _refresh),
     ("DELETE", "/robots/{robot}", _delete),
-    ("GET", "/permissions", _permissions),
 ]

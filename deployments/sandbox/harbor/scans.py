@@ -8,7 +8,7 @@ import uuid
 from collections import Counter
 from typing import Any
 
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from deployments.sandbox.harbor.answers import Refusal, answer
 from deployments.sandbox.harbor.asks import Ask, Harbor, Routes
@@ -164,14 +164,6 @@ async def _vulnerabilities(ask: Ask) -> Response:
     return JSONResponse(_report(last) if last and last["status"] == "Success" else {})
 
 
-async def _log(ask: Ask) -> Response:
-    artifact = found(ask, ("scan", "read"))
-    rows = ask.store.rows("scans", artifact_id=artifact["id"], report_id=ask.path("report"))
-    if not rows:
-        raise Refusal("NOT_FOUND", f"report with uuid {ask.path('report')} does not exist")
-    return PlainTextResponse(f"{rows[0]['start_time']} [INFO] scan of {artifact['digest']}: {rows[0]['status']}\n")
-
-
 def _report(scan: Row) -> dict[str, Any]:
     summary = _summaries(scan)[MIME]
     about = {"generated_at": scan["end_time"], "scanner": SCANNER, "severity": summary["severity"]}
@@ -189,6 +181,5 @@ ROUTES: Routes = [
     ("GET", "/projects/{project}/scanner", _scanner),
     ("POST", ARTIFACT + "/scan", _scan),
     ("POST", ARTIFACT + "/scan/stop", _stop),
-    ("GET", ARTIFACT + "/scan/{report}/log", _log),
     ("GET", ARTIFACT + "/additions/vulnerabilities", _vulnerabilities),
 ]

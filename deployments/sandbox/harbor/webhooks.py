@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -193,16 +191,6 @@ async def _log(ask: Ask) -> Response:
     return PlainTextResponse(task["log"])
 
 
-async def _events(ask: Ask) -> Response:
-    ask.project(("notification-policy", "read"))
-    known: Mapping[str, Any] = {
-        "event_type": list(EVENT_TYPES),
-        "notify_type": ["http"],
-        "payload_formats": [{"notify_type": "http", "formats": list(FORMATS)}],
-    }
-    return answer(known)
-
-
 ROUTES: Routes = [
     ("GET", POLICIES, _list),
     ("POST", POLICIES, _create),
@@ -212,5 +200,4 @@ ROUTES: Routes = [
     ("GET", POLICIES + "/{policy}/executions", _executions),
     ("GET", POLICIES + "/{policy}/executions/{execution}/tasks", _tasks),
     ("GET", POLICIES + "/{policy}/executions/{execution}/tasks/{task}/log", _log),
-    ("GET", "/projects/{project}/webhook/events", _events),
 ]
