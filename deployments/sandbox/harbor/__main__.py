@@ -9,12 +9,24 @@ from pathlib import Path
 import httpx
 import uvicorn
 
+from deployments.sandbox.addresses import HOSTS_DOMAIN, NODE_IP
 from deployments.sandbox.harbor.app import make_app
 from deployments.sandbox.harbor.asks import Harbor
 from deployments.sandbox.harbor.store import Store
 
 CONNECT_SECONDS = 10.0
 UPSTREAM_SECONDS = 300.0
+
+
+class SandboxNames(httpx.AsyncHTTPTransport):
+    """Finds the hosts of the sandbox where its name service says that they are; the machine's knows none of them."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer of whoever is meant."""
+        if request.url.host.endswith(f".{HOSTS_DOMAIN}"):
+            request.extensions = {**request.extensions, "sni_hostname": request.url.host}
+            request.url = request.url.copy_with(host=NODE_IP)
+        return await super().handle_async_request(request)
 
 
 def main() -> None:
@@ -26,7 +38,7 @@ def main() -> None:
     harbor = Harbor(
         store=Store(arguments.state / "harbor.json"),
         upstream=httpx.AsyncClient(base_url=arguments.registry, verify=trust, timeout=timeout, trust_env=False),
-        outside=httpx.AsyncClient(verify=trust, trust_env=False),
+        outside=httpx.AsyncClient(transport=SandboxNames(verify=trust)),
         host=f"{arguments.host}:{arguments.port}",
         results=arguments.state / "scans",
         password=arguments.admin.read_text().strip(),
