@@ -14,7 +14,9 @@ from kubernetes.utils.quantity import parse_quantity
 from pydantic import Field, model_validator
 
 from config.identity import Identity, PasswordIdentity, Provider, Role
+from config.image import Image
 from config.part import Part
+from config.registry import Registry
 from config.secrets import SecretRef
 from config.server import OfferedImage, Server, Share
 from config.types import (
@@ -34,6 +36,7 @@ from config.types import (
     Sha256,
     UserName,
     parse_duration,
+    split_image,
 )
 
 
@@ -43,25 +46,6 @@ class Cluster(Part):
     namespace: DnsLabel = Field(description="Namespace of everything.", examples=["jupyterhub-test"])
     service_account: DnsSubdomain = Field(
         description="Service account that the hub's pod runs as.", examples=["jupyterhub-sa"]
-    )
-
-
-class Registry(Part):
-    """The registry that holds the images, as seen from where flows run."""
-
-    ca: str | None = Field(
-        default=None,
-        description="File with the CA that signed the registry's certificate; without it the system's.",
-        examples=["/etc/ssl/certs/company-ca.crt"],
-    )
-
-
-class Image(Part):
-    """The notebook image that users' servers run."""
-
-    reference: ImageReference = Field(
-        description="Image by tag or digest. A tag is looked up, and what runs is its digest.",
-        examples=["registry.example.com/iav/base-notebook:v1"],
     )
 
 
@@ -256,11 +240,23 @@ class Hub(Part):
     def _consistent(self) -> Self:
         if self.ingress is None and self.checks.url is None:
             raise ValueError("nobody could reach the hub to check it: give ingress or checks.url")
+        self._check_build()
         if isinstance(self.identity, PasswordIdentity):
             self._check_password_accounts(self.identity)
         else:
             self._check_provider_accounts(self.identity)
         return self
+
+    def _check_build(self) -> None:
+        if self.image.build is None:
+            return
+        if self.registry.harbor is None:
+            raise ValueError("image.build needs registry.harbor: a robot of Harbor's pushes what was built")
+        repository, tag = split_image(self.image.reference)[1:3]
+        if tag is None:
+            raise ValueError("image.build needs image.reference by a tag: the digest is what a build makes")
+        if "/" not in repository:
+            raise ValueError(f"image.reference needs a project of Harbor's before {repository}")
 
     def _check_password_accounts(self, identity: PasswordIdentity) -> None:
         if self.checks.user in identity.admins:

@@ -14,6 +14,11 @@ OIDC_SECRET = "hubwright-oidc"
 CLIENT_SECRET_KEY = "client_secret"
 """Under which key of ``OIDC_SECRET`` it is."""
 
+BUILD_ROBOT_SECRET = "hubwright-build-robot"
+"""The Secret with the name and the secret of the robot that pushes images, under the keys of a basic-auth Secret."""
+PULL_SECRET = "hubwright-pull"
+"""The Secret (kubernetes.io/dockerconfigjson) by which nodes pull the users' images."""
+
 ROUTES_SERVICE = "hubwright-routes"
 """The hub's service (in JupyterHub's sense) that may have the proxy's routes put back."""
 METRICS_SERVICE = "hubwright-metrics"

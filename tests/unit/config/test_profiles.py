@@ -199,7 +199,7 @@ def test_the_schema_for_editors_is_up_to_date_and_holds_the_profiles() -> None:
 def test_every_field_is_described() -> None:
     schema = Hub.model_json_schema()
     parts = {"Hub": schema, **schema["$defs"]}
-    fields = [(part, name, field) for part, one in parts.items() for name, field in one["properties"].items()]
+    fields = [(part, name, field) for part, one in parts.items() for name, field in one.get("properties", {}).items()]
     assert [f"{part}.{name}" for part, name, field in fields if not field.get("description")] == []
     leaves = [(p, n, f) for p, n, f in fields if "$ref" not in str(f) and f.get("type") != "boolean"]
     assert [f"{part}.{name}" for part, name, field in leaves if not field.get("examples")] == []
