@@ -10,7 +10,7 @@ from config.images import PinnedImage, PinnedImages
 from config.spec import Hub
 from config.types import split_image
 from tasks.core.task import hub_task
-from tasks.registry.client import Registry
+from tasks.registry.distribution import Registry
 
 
 @hub_task(name="pin images", description="Looks up the digest of every image that the profile names by tag.")

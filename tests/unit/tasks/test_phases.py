@@ -25,7 +25,7 @@ from tasks.core.objects import CLAIM, SECRET, WantedObject
 from tasks.core.pods import pod_phrase
 from tasks.core.process import Output
 from tasks.core.secrets import mark_of
-from tasks.registry.client import Registry
+from tasks.registry.distribution import Registry
 from tasks.release import client as helm_module
 from tasks.release.client import Helm
 from tasks.release.plan import WantedRelease, plan_release
@@ -325,7 +325,7 @@ def _registry(*answers: httpx.Response | Exception) -> tuple[Registry, list[http
             raise answer
         return answer
 
-    return Registry("r.io", None, httpx.MockTransport(handle)), seen
+    return Registry("r.io", None, transport=httpx.MockTransport(handle)), seen
 
 
 def test_a_tag_has_a_digest_also_where_a_token_is_needed() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import httpx
+from pydantic import SecretStr
 
 from tasks.core.errors import Permanent, Transient
 from tasks.core.trust import trust
@@ -22,11 +24,22 @@ MANIFEST_TYPES = ", ".join(
 _CHALLENGE_FIELD = re.compile(r'(\w+)="([^"]*)"')
 
 
-class Registry:
-    """One registry, over HTTPS, asked without credentials (with a token where it hands one to everybody)."""
+@dataclass(frozen=True)
+class Login:
+    """As whom a registry is asked."""
 
-    def __init__(self, host: str, ca: str | None, transport: httpx.BaseTransport | None = None) -> None:
+    user: str
+    secret: SecretStr
+
+
+class Registry:
+    """One registry, over HTTPS, asked as somebody, or without ``login`` as anybody; by tokens where it wants them."""
+
+    def __init__(
+        self, host: str, ca: str | None, login: Login | None = None, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self.host = host
+        self._login = login
         verify = transport is not None or trust("registry", ca, "registry.ca")
         self._http = httpx.Client(
             base_url=f"https://{host}", verify=verify, timeout=TIMEOUT_SECONDS, transport=transport
@@ -75,7 +88,8 @@ class Registry:
         if not challenge.lower().startswith("bearer") or not realm:
             return None
         try:
-            answer = self._http.get(realm, params=fields).raise_for_status().json()
+            auth = (self._login.user, self._login.secret.get_secret_value()) if self._login else None
+            answer = self._http.get(realm, params=fields, auth=auth).raise_for_status().json()
             return str(answer.get("token") or answer["access_token"])
         except (httpx.HTTPError, ValueError, AttributeError, KeyError) as error:
             remedy = "check that the registry lets everybody pull this image"

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tasks.core.errors import HubError, Permanent, Transient
-from tasks.registry.client import MANIFEST_TYPES, Registry
+from tasks.registry.distribution import MANIFEST_TYPES, Registry
 
 DIGEST = "sha256:" + "a" * 64
 CHALLENGE = 'Bearer realm="https://auth.test/token",service="r.io",scope="repository:team/notebook:pull"'
@@ -31,7 +31,7 @@ class _Server:
 
 
 def _read(server: _Server) -> str:
-    with closing(Registry("r.io", None, httpx.MockTransport(server))) as registry:
+    with closing(Registry("r.io", None, transport=httpx.MockTransport(server))) as registry:
         return registry.read_digest("team/notebook", "v1")
 
 
