@@ -38,6 +38,8 @@ def render_configuration(paths: Paths) -> dict[str, str]:
         "containerd.toml": _containerd(paths),
         f"registries/{REGISTRY}/hosts.toml": _registry_hosts(REGISTRY_URL, paths.registry_certificates),
         f"registries/{HARBOR}/hosts.toml": _registry_hosts(HARBOR_URL, paths.harbor_certificates),
+        "containers.conf": _containers(paths),
+        "storage.conf": _storage(paths),
         "cni/10-hubwright.conflist": _json(_cni(paths)),
         "audit-policy.json": _json(_AUDIT_POLICY),
         "kubelet.json": _json(_kubelet(paths)),
@@ -69,6 +71,32 @@ def _registry(paths: Paths) -> dict[str, Any]:
         "storage": {"filesystem": {"rootdirectory": str(paths.state / "registry")}, "delete": {"enabled": True}},
         "http": {"addr": f"{NODE_IP}:{REGISTRY_PORT}", "tls": tls},
     }
+
+
+def _containers(paths: Paths) -> str:
+    """Podman 4.3: crun does not start where there are both kinds of cgroups, and no other manager without systemd."""
+    return f"""\
+[containers]
+default_ulimits = ["nofile=20000:20000", "nproc=1000:1000"]
+
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+lock_type = "file"
+compression_format = "zstd"
+image_copy_tmp_dir = "{paths.podman}/tmp"
+tmp_dir = "{paths.run}/podman/engine"
+"""
+
+
+def _storage(paths: Paths) -> str:
+    return f"""\
+[storage]
+driver = "overlay"
+graphroot = "{paths.podman}/storage"
+runroot = "{paths.run}/podman/storage"
+"""
 
 
 def _containerd(paths: Paths) -> str:

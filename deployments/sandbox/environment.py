@@ -11,7 +11,7 @@ from deployments.sandbox.addresses import NODE_IP, PREFECT
 from deployments.sandbox.binaries import ensure_binary
 from deployments.sandbox.paths import Paths
 
-OURS = ("KUBECONFIG", "PREFECT_API_URL", "PATH", "NO_PROXY", "no_proxy")
+OURS = ("KUBECONFIG", "PREFECT_API_URL", "DOCKER_HOST", "PATH", "NO_PROXY", "no_proxy")
 
 
 def sandbox_environment(paths: Paths) -> dict[str, str]:
@@ -23,6 +23,7 @@ def sandbox_environment(paths: Paths) -> dict[str, str]:
         **os.environ,
         "KUBECONFIG": str(paths.kubeconfig),
         "PREFECT_API_URL": f"{PREFECT}/api",
+        "DOCKER_HOST": f"unix://{paths.podman_socket}",
         "PATH": os.pathsep.join((str(helm), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
         "NO_PROXY": direct,
         "no_proxy": direct,

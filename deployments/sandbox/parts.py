@@ -67,6 +67,7 @@ def all_parts(paths: Paths) -> tuple[Part, ...]:
         _registry(paths),
         _harbor(paths),
         _containerd(paths),
+        _podman(paths),
         _prefect(paths),
         _keycloak(paths),
         _apiserver(paths),
@@ -122,6 +123,23 @@ def _containerd(paths: Paths) -> Part:
     probe = command_probe("ctr", "--address", paths.containerd_socket, "version")
     argv = ("containerd", "--config", str(file))
     return Part("containerd", argv, f"unix://{paths.containerd_socket}", probe, timeout=60, files=(file,))
+
+
+def _podman(paths: Paths) -> Part:
+    """What images are built by. It trusts the sandbox's CA alone, since it fetches from nowhere else."""
+    files = (paths.config / "containers.conf", paths.config / "storage.conf", paths.ca)
+    address = f"unix://{paths.podman_socket}"
+    environment = {
+        "CONTAINERS_CONF": str(files[0]),
+        "CONTAINERS_STORAGE_CONF": str(files[1]),
+        "SSL_CERT_FILE": str(paths.ca),
+        "TMPDIR": str(paths.podman / "tmp"),
+        # A build's steps need no container of their own: the flow that asks for one is trusted with the machine.
+        "BUILDAH_ISOLATION": "chroot",
+    }
+    probe = command_probe("podman", "--remote", "--url", address, "version")
+    argv = ("podman", "system", "service", "--time=0", address)
+    return Part("podman", argv, address, probe, 60, files=files, environment=environment)
 
 
 def _prefect(paths: Paths) -> Part:

@@ -132,6 +132,16 @@ class Paths:
         return self.run / "containerd.sock"
 
     @property
+    def podman_socket(self) -> Path:
+        """Where Podman answers, as a Docker daemon would."""
+        return self.run / "podman.sock"
+
+    @property
+    def podman(self) -> Path:
+        """What Podman keeps: images, and the layers that builds go on from."""
+        return self.state / "podman"
+
+    @property
     def owner(self) -> Path:
         """Which clone runs the sandbox of this machine."""
         return self.run / "owner.json"

@@ -65,7 +65,7 @@ def _prepare(paths: Paths) -> None:
     write_owner(paths)
     remember_settings(paths)
     paths.pki.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    for folder in (paths.logs, paths.volumes, paths.state / "prefect", paths.state / "keycloak"):
+    for folder in (paths.logs, paths.volumes, paths.state / "prefect", paths.state / "keycloak", paths.podman / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
     for folder in (paths.state / "etcd", paths.harbor):
         folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
