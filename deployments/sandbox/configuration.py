@@ -87,7 +87,7 @@ lock_type = "file"
 compression_format = "zstd"
 image_copy_tmp_dir = "{paths.podman}/tmp"
 tmp_dir = "{paths.run}/podman/engine"
-"""
+"""  # noqa: S108
 
 
 def _storage(paths: Paths) -> str:

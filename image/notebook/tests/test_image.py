@@ -18,7 +18,9 @@ NEEDS_A_DRIVER = {"cupy-cuda12x"}
 
 
 def run(*argv):
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False)
+    done = subprocess.run(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False
+    )
     return done.returncode, done.stdout
 
 

@@ -1,0 +1,58 @@
+"""Everything that decides what a build makes, and the hash by which it is known. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from config.images import PinnedImage
+
+CONTRACT = "docker-api-1.41/1"
+"""What is spoken with the engine, and how often we changed what we ask of it: another one makes other images."""
+SHOWN_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the image is made from. Packages stand in the locks, which name each by its hash."""
+
+    base: PinnedImage
+    hub_version: str
+    """Of the chart's hub, with which the image is tried."""
+    cuda: bool
+    files: Mapping[str, bytes] = field(repr=False)
+    """The context's own files, by their path in it: Containerfile, tests, and the locks in their places."""
+    debian: str = field(repr=False, default="")
+    """The lock of the Debian packages."""
+
+    @property
+    def hash(self) -> str:
+        """The same for the same inputs, on any machine."""
+        whole = hashlib.sha256()
+        settings = (CONTRACT, str(self.base), self.hub_version, str(self.cuda), self.debian)
+        parts = [
+            *settings,
+            *(f"{name} {hashlib.sha256(text).hexdigest()}" for name, text in sorted(self.files.items())),
+        ]
+        for part in parts:
+            whole.update(hashlib.sha256(part.encode()).digest())
+        return whole.hexdigest()
+
+    @property
+    def tag(self) -> str:
+        """The tag of the image that is made from them, which never moves."""
+        return f"inputs-{self.hash[:SHOWN_DIGITS]}"
+
+
+def build_arguments(inputs: Inputs, about: Mapping[str, str]) -> dict[str, str]:
+    """What the Containerfile is told. ``about`` is for labels alone, and no input: SOURCE, REVISION, CREATED."""
+    return {
+        "BASE": str(inputs.base),
+        "CUDA": "yes" if inputs.cuda else "no",
+        "HUB_VERSION": inputs.hub_version,
+        "BASE_NAME": inputs.base.name,
+        "BASE_DIGEST": inputs.base.digest,
+        "INPUTS": f"sha256:{inputs.hash}",
+        **about,
+    }
