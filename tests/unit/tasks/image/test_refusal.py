@@ -12,18 +12,33 @@ from tasks.image.refusal import refused, unreachable
     ("kind", "said", "error", "remedy"),
     [
         ("pull", "initializing source docker://r.io/base: manifest unknown", Permanent, "the base is gone"),
-        ("pull", "Get https://r.io/v2/: x509: certificate signed by unknown authority", Permanent, "trust the registry"),
+        (
+            "pull",
+            "Get https://r.io/v2/: x509: certificate signed by unknown authority",
+            Permanent,
+            "trust the registry",
+        ),
         ("pull", "dial tcp 10.0.0.1:443: connect: connection refused", Transient, "reaches the base's registry"),
         ("pull", "dial tcp: lookup r.io: no such host", Permanent, "look up the registry's name"),
         ("pull", "unauthorized: authentication required", Permanent, "let the engine pull the base"),
-        ("build", "dockerfile parse error on line 3: unknown instruction: RUNN", Permanent, "correct the Containerfile"),
+        (
+            "build",
+            "dockerfile parse error on line 3: unknown instruction: RUNN",
+            Permanent,
+            "correct the Containerfile",
+        ),
         ("build", "writing blob: no space left on device", Permanent, "free some disk"),
         ("build", "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", Permanent, "lock-image"),
         ("build", "ERROR: No matching distribution found for pandas==2", Permanent, "lock-image"),
         ("build", "FAILED (failures=1)", Permanent, "does not pass its tests"),
-        ("build", 'while running runtime: exit status 2', Permanent, "read the step's own lines"),
+        ("build", "while running runtime: exit status 2", Permanent, "read the step's own lines"),
         ("push", "unauthorized: unauthorized to access repository: a/b, action: push", Permanent, "renewed"),
-        ("push", "denied: adding 5 MiB of storage resource, which will exceed the configured upper limit", Permanent, "full"),
+        (
+            "push",
+            "denied: adding 5 MiB of storage resource, which will exceed the configured upper limit",
+            Permanent,
+            "full",
+        ),
         ("push", "Failed to process request due to 'b:v1' configured as immutable.", Permanent, "immutable"),
         ("push", "The system is in read only mode. Any modification is prohibited.", Permanent, "read-only"),
         ("push", "project a not found", Permanent, "the project is gone"),
@@ -31,7 +46,7 @@ from tasks.image.refusal import refused, unreachable
         ("push", "429 Too Many Requests", Transient, "goes on where it was"),
         ("push", "write tcp: connection reset by peer", Transient, "goes on where it was"),
     ],
-)  # fmt: skip
+)
 def test_what_an_engine_says_is_understood(kind: str, said: str, error: type[HubError], remedy: str) -> None:
     found = refused(kind, "do it", said)
     assert type(found) is error
@@ -49,10 +64,14 @@ def test_the_words_of_the_failed_step_count_and_are_shown() -> None:
     ("error", "answered", "remedy"),
     [
         (PermissionError(13, "Permission denied"), "permission denied", "a user who may write to that socket"),
-        (ConnectionError("FileNotFoundError(2, 'No such file or directory')"), "no such socket", "start Podman's service"),
+        (
+            ConnectionError("FileNotFoundError(2, 'No such file or directory')"),
+            "no such socket",
+            "start Podman's service",
+        ),
         (ConnectionError("Connection refused"), "Connection refused", "start Podman's service"),
     ],
-)  # fmt: skip
+)
 def test_an_engine_that_does_not_answer_is_told_with_what_helps(error: Exception, answered: str, remedy: str) -> None:
     found = unreachable("unix:///x.sock", error)
     assert isinstance(found, Permanent)
