@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
-from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.artifacts import (
+    create_link_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
 
 from tasks.core.change import Plan
 from tasks.core.problems import Problem
@@ -34,3 +40,19 @@ def show_checks(hub: str, checks: Sequence[CheckResult]) -> None:
 def show_link(hub: str, url: str) -> None:
     """The hub's address is a link in the UI."""
     create_link_artifact(url, link_text=f"Open {hub}", key=f"link-{hub}", description=f"The hub {hub}.")
+
+
+class Progress:
+    """How far a long task is: a bar in the UI under a key of its own."""
+
+    def __init__(self, key: str, description: str) -> None:
+        self._description = description
+        self._shown = 0.0
+        made = create_progress_artifact(0.0, key=key, description=description)
+        assert isinstance(made, UUID)  # it is a coroutine only where one runs already
+        self._artifact = made
+
+    def tell(self, part: float, what: str) -> None:
+        """So much of 1 is done, and this is at work now."""
+        self._shown = max(self._shown, part)
+        update_progress_artifact(self._artifact, self._shown * 100, description=f"{self._description} {what}")

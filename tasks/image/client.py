@@ -7,16 +7,15 @@ import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from typing import IO, Any, Protocol, cast
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from prefect_docker.host import DockerHost
-from pydantic import SecretStr
 from requests.exceptions import RequestException
 
 from tasks.core.errors import HubError, Permanent, Transient
+from tasks.core.login import Login
 from tasks.image.refusal import ENGINE, refused, unreachable
 from tasks.image.state import BuildLog, SeenEngine, Step
 
@@ -30,19 +29,6 @@ QUERY_SECONDS = 30
 
 Say = Callable[[str], None]
 Records = Iterator[Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Login:
-    """As whom the engine pushes and pulls."""
-
-    user: str
-    secret: SecretStr
-
-    @property
-    def auth_config(self) -> dict[str, str]:
-        """As the Docker API takes it."""
-        return {"username": self.user, "password": self.secret.get_secret_value()}
 
 
 class Engine:
@@ -96,7 +82,7 @@ class Engine:
     def pull(self, reference: str, login: Login | None, say: Say) -> None:
         """The engine has an image by digest. Raises Permanent when its registry does not."""
         say(f"pull {reference}")
-        auth = login.auth_config if login else None
+        auth = _auth(login) if login else None
         # By its whole reference: a digest given as a tag is joined to the name in the wrong way.
         records = self._stream(
             lambda: cast("Records", self._api.pull(reference, stream=True, decode=True, auth_config=auth))
@@ -158,7 +144,7 @@ class Engine:
             self._api.tag(local, repository, tag)
         pushed = self._stream(
             lambda: cast(
-                "Records", self._api.push(repository, tag=tag, stream=True, decode=True, auth_config=login.auth_config)
+                "Records", self._api.push(repository, tag=tag, stream=True, decode=True, auth_config=_auth(login))
             )
         )
         for record in self._watch("push", asked, pushed):
@@ -213,6 +199,11 @@ def _asked(asked: str) -> Generator[None]:
         ) from error
     except (DockerException, RequestException) as error:
         raise Transient(ENGINE, asked, str(error), "look whether the engine still runs, then run again") from error
+
+
+def _auth(login: Login) -> dict[str, str]:
+    """As the Docker API takes it."""
+    return {"username": login.user, "password": login.secret.get_secret_value()}
 
 
 class Readable(Protocol):

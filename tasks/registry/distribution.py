@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
 
 import httpx
-from pydantic import SecretStr
 
 from tasks.core.errors import Permanent, Transient
+from tasks.core.login import Login
 from tasks.core.trust import trust
 
 TIMEOUT_SECONDS = 15
@@ -22,14 +21,6 @@ MANIFEST_TYPES = ", ".join(
     )
 )
 _CHALLENGE_FIELD = re.compile(r'(\w+)="([^"]*)"')
-
-
-@dataclass(frozen=True)
-class Login:
-    """As whom a registry is asked."""
-
-    user: str
-    secret: SecretStr
 
 
 class Registry:
