@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import IO
+from dataclasses import dataclass, field, replace
+from typing import IO, cast
 
 from tasks.core.errors import Permanent, Transient
 from tasks.image.packages import Package, parse_conda, parse_debian, parse_os_release, parse_python
@@ -73,7 +73,7 @@ def read_inventory(stream: IO[bytes]) -> Inventory:
     """
     found, whole = _Found(), _Watched(stream)
     try:
-        with tarfile.open(fileobj=whole, mode="r|", bufsize=2**20) as archive:
+        with tarfile.open(fileobj=cast("IO[bytes]", whole), mode="r|", bufsize=2**20) as archive:
             for member in _members(archive):
                 found.see(archive, member)
         whole.drain()
@@ -123,10 +123,14 @@ class _Found:
     installers: set[str] = field(default_factory=set[str])
     releases: dict[str, bytes] = field(default_factory=dict[str, bytes])
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    metadata: dict[str, Package] = field(default_factory=dict[str, Package])
+    """The Python packages by their files, since conda links one file into several places."""
 
     def see(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         """One entry, noted if it says something."""
-        path = member.name.removeprefix("./").strip("/")
+        path = _path(member.name)
+        if named := _PYTHON.fullmatch(path):
+            self._see_python(archive, member, path, _prefix(named["folder"]))
         if _PACKAGE_CACHE.match(path):
             return
         if site := _SITE.fullmatch(path):
@@ -136,14 +140,22 @@ class _Found:
         if member.isreg():
             self._read(archive, member, path)
 
+    def _see_python(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, prefix: str) -> None:
+        if member.isreg():
+            found = next(parse_python(_start(archive, member, LARGEST_HEADERS), prefix), None)
+        else:
+            linked = self.metadata.get(_path(member.linkname)) if member.islnk() else None
+            found = linked and replace(linked, where=prefix)
+        if found:
+            self.metadata[path] = found
+        if found and not _PACKAGE_CACHE.match(path):
+            self.packages.add(found)
+
     def _read(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
         if path == STATUS or _STATUS_PART.fullmatch(path):
             content = _content(archive, member, LARGEST_DATABASE)
             self.packages.update(parse_debian(content))
             self.files |= {path: content} if path == STATUS else {}
-        elif named := _PYTHON.fullmatch(path):
-            content = _start(archive, member, LARGEST_HEADERS)
-            self.packages.update(parse_python(content, _prefix(named["folder"])))
         elif named := _CONDA.fullmatch(path):
             content = _content(archive, member, LARGEST_DATABASE)
             self.packages.update(parse_conda(content, f"/{named['prefix'] or ''}"))
@@ -163,6 +175,11 @@ class _Found:
             installer=installers[0] if installers else "",
             files={path: self.files[path] for path in sorted(self.files)},
         )
+
+
+def _path(name: str) -> str:
+    """An entry's name as every tar could write it: without a leading ``./`` or slash."""
+    return name.removeprefix("./").strip("/")
 
 
 def _prefix(folder: str) -> str:
