@@ -1,0 +1,79 @@
+"""The signature of an image in cosign's format: simple signing, ECDSA P-256 over SHA-256. Pure but for chance."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from pydantic import SecretStr
+
+from config.images import PinnedImage
+from tasks.core.errors import Permanent
+
+KIND = "cosign container image signature"
+_REMEDY = (
+    "make a key (openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256) and put it, as it is, into the secret"
+    " that image.build.signing_key names"
+)
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A private key that signs images."""
+
+    _key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+    def sign(self, payload: bytes) -> str:
+        """A signature (ASN.1 DER, base64): each time another, since ECDSA draws a number."""
+        return base64.b64encode(self._key.sign(payload, ec.ECDSA(SHA256()))).decode()
+
+    def verifies(self, payload: bytes, signature: str) -> bool:
+        """Whether the signature of the payload is by this key."""
+        try:
+            given = base64.b64decode(signature, validate=True)
+            self._key.public_key().verify(given, payload, ec.ECDSA(SHA256()))
+        except (InvalidSignature, binascii.Error, ValueError):
+            return False
+        return True
+
+    def public_pem(self) -> str:
+        """The public key, by which anybody can verify."""
+        return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def read_key(secret: SecretStr) -> SigningKey:
+    """The key of a PEM text. Raises Permanent for what is none, and never quotes it."""
+    try:
+        key = load_pem_private_key(secret.get_secret_value().encode(), password=None)
+    except TypeError:
+        raise _unusable("it is encrypted, with a password that nobody gives") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise _unusable("it is no private key in PEM that can be read") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise _unusable("it is a key of another kind than ECDSA P-256") from None
+    return SigningKey(key)
+
+
+def public_key_pem(key: SigningKey) -> str:
+    """What ``cosign verify --key`` takes."""
+    return key.public_pem()
+
+
+def signing_payload(image: PinnedImage) -> bytes:
+    """What is signed of an image: always the same bytes for the same image."""
+    critical = {
+        "identity": {"docker-reference": image.name},
+        "image": {"docker-manifest-digest": image.digest},
+        "type": KIND,
+    }
+    return json.dumps({"critical": critical, "optional": None}, separators=(",", ":")).encode()
+
+
+def _unusable(why: str) -> Permanent:
+    return Permanent("signature", "read the key of image.build.signing_key", why, _REMEDY)
