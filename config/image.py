@@ -7,9 +7,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from config.images import PinnedImage
 from config.part import Part
 from config.secrets import SecretRef
-from config.types import Duration, ImageReference
+from config.types import Duration, HttpUrl, ImageReference, split_image
 
 OWN_LIST = "own"
 """The list of ``packages``."""
@@ -66,6 +67,11 @@ class Build(Part):
         description="Where Podman's Docker-compatible API answers, or a Docker daemon; without it DOCKER_HOST says.",
         examples=["unix:///run/podman/podman.sock"],
     )
+    source: HttpUrl | None = Field(
+        default=None,
+        description="Where the image's source is, for its label org.opencontainers.image.source.",
+        examples=["https://git.example.com/platform/hubwright"],
+    )
     timeout: Duration = Field(default="1h", description="How long a build or a push may take.", examples=["1h"])
     signing_key: SecretRef | None = Field(
         default=None, description="Private key (PEM, PKCS 8, ECDSA P-256) that signs the image in cosign's format."
@@ -90,3 +96,19 @@ class Image(Part):
     build: Build | None = Field(
         default=None, description="How rebuild-image makes it; without it, somebody else pushes it."
     )
+
+    @property
+    def name(self) -> str:
+        """Registry and repository, without tag or digest."""
+        registry, repository = split_image(self.reference)[:2]
+        return f"{registry}/{repository}"
+
+    @property
+    def tag(self) -> str:
+        """The tag that the profile names; empty where it names a digest."""
+        return split_image(self.reference)[2] or ""
+
+    def pinned(self, digest: str) -> PinnedImage:
+        """The image of this repository that has the digest."""
+        registry, repository = split_image(self.reference)[:2]
+        return PinnedImage(registry, repository, digest)

@@ -15,6 +15,8 @@ from rich.table import Column, Table
 
 from config.profiles import BadProfile, load_profile, profile_names
 from flows.deploy import DeployResult, deploy
+from flows.lock_image import lock_image
+from flows.rebuild_image import RebuildResult, rebuild_image
 from tasks.core.change import Plan
 from tasks.core.errors import HubError
 
@@ -44,22 +46,58 @@ def main(arguments: Sequence[str]) -> Exit:
         print(error, file=sys.stderr)
         return Exit.BAD_INPUT
     try:
-        result = deploy(options.profile, plan_only=options.plan_only)
+        return options.run(options)
     except HubError as error:
         print(error, file=sys.stderr)
         return Exit.FAILED
+
+
+def _deploy(options: argparse.Namespace) -> Exit:
+    result = deploy(options.profile, plan_only=options.plan_only, image=options.image)
     _show(result, as_json=options.json)
     return Exit.CHANGES if options.plan_only and not result.plan.empty else Exit.DONE
+
+
+def _rebuild_image(options: argparse.Namespace) -> Exit:
+    result = rebuild_image(options.profile, force=options.force, deploy_after=options.deploy_after)
+    _show_image(result, as_json=options.json)
+    return Exit.DONE
+
+
+def _lock_image(options: argparse.Namespace) -> Exit:
+    plan = lock_image(options.profile, propose=options.propose)
+    if options.json:
+        print(json.dumps({"plan": [asdict(change) for change in plan]}))
+    else:
+        Console().print(_plan_table(plan, "Nothing to change: the locks are those of today."))
+    return Exit.CHANGES if options.propose and not plan.empty else Exit.DONE
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m flows", description="Run a flow of Hubwright.")
     flows = parser.add_subparsers(required=True, metavar="FLOW", parser_class=_Parser)
     one = flows.add_parser("deploy", help="deploy a hub, check it as a user would, record it")
-    one.add_argument("profile", help=f"{', '.join(profile_names())}, or the path of a .yaml")
     one.add_argument("--plan-only", action="store_true", help="show what would change (exit code 2), and stop")
-    one.add_argument("--json", action="store_true", help="print plan, record and checks as JSON")
+    one.add_argument("--image", metavar="DIGEST", help="run this notebook image, whatever the profile's tag stands for")
+    one.set_defaults(run=_deploy)
+    two = flows.add_parser("rebuild-image", help="build the notebook image if something changed, push it, scan it")
+    two.add_argument("--force", action="store_true", help="build also when Harbor has an image of the same inputs")
+    two.add_argument("--deploy-after", action="store_true", help="then deploy the hub with exactly this image")
+    two.set_defaults(run=_rebuild_image)
+    three = flows.add_parser("lock-image", help="look which packages the image's lists stand for today, and lock them")
+    three.add_argument("--propose", action="store_true", help="show what would change (exit code 2), and write nothing")
+    three.set_defaults(run=_lock_image)
+    for each in (one, two, three):
+        each.add_argument("profile", help=f"{', '.join(profile_names())}, or the path of a .yaml")
+        each.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser
+
+
+def _show_image(result: RebuildResult, *, as_json: bool) -> None:
+    if as_json:
+        print(result.model_dump_json())
+        return
+    print(f"{result.image}\n{'built' if result.built else 'nothing changed'}; tags {', '.join(result.tags)}")
 
 
 def _show(result: DeployResult, *, as_json: bool) -> None:
@@ -75,9 +113,9 @@ def _show(result: DeployResult, *, as_json: bool) -> None:
         console.print(f"{sign} {check.name} ({check.seconds:.1f} s): {check.detail}", markup=False, soft_wrap=True)
 
 
-def _plan_table(plan: Plan) -> Table | str:
+def _plan_table(plan: Plan, nothing: str = "Nothing to change: everything is as it should be.") -> Table | str:
     if plan.empty:
-        return "Nothing to change: everything is as it should be."
+        return nothing
     table = Table(*(Column(name, overflow="fold") for name in ("action", "what", "before", "after")), title="Plan")
     for change in plan:
         table.add_row(change.action.value, change.what, change.before, change.after)

@@ -14,31 +14,34 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from config.profiles import load_profile
 from config.spec import Hub
-from flows.deploy import Profile, deploy, fence_of
-from flows.registry import look_at_registry_of, set_up_registry
+from flows.deploy import Profile, deploy
+from flows.fences import fence_of
+from flows.registry import look_at_harbor, set_up_harbor
 from tasks.cluster.phase import ensure_namespace
 from tasks.core.artifacts import show_findings, show_image
-from tasks.core.errors import Permanent
-from tasks.core.fence import Fence
 from tasks.core.problems import Gathering, require_ready
 from tasks.image.inputs import Inputs
-from tasks.image.phase import build_image, check_engine, describe_image, fetch_packages, gather_inputs, push_image
-from tasks.registry.phase import (
-    attach_sbom,
-    confirm_push,
-    find_image,
-    has_sbom,
-    pin_base,
-    scan_image,
+from tasks.image.phase import (
+    build_image,
+    build_of,
+    check_engine,
+    describe_image,
+    fetch_packages,
+    gather_inputs,
+    push_image,
+    read_base,
     sign_image,
-    tag_image,
 )
-from tasks.registry.scan import ScanReport, require_clean
+from tasks.registry.evidence import attach_sbom, attach_signature, has_sbom
+from tasks.registry.images import confirm_push, find_image, tag_image
+from tasks.registry.phase import pin_base
+from tasks.registry.scan import require_clean, scan_image
 from tasks.release.phase import fetch_chart
 
 Force = Annotated[bool, Field(title="Force", description="Build also when Harbor has an image of the same inputs.")]
 DeployAfter = Annotated[bool, Field(title="Deploy after", description="Then deploy the hub with exactly this image.")]
-IMAGE_FENCE = "image"
+IMAGE = "image"
+"""The part of the hub that only one run at a time builds."""
 
 
 class RebuildResult(BaseModel):
@@ -59,66 +62,63 @@ def rebuild_image(profile: Profile, force: Force = False, deploy_after: DeployAf
     Nothing is built when it had one of the same inputs. When the scan finds too much, the tag stays where it was.
     """
     hub = load_profile(profile)
-    inputs = look_at_inputs(hub)
-    found = find_image(hub, inputs.tag)
-    digest = publish(hub, inputs, found=None if force else found)
+    inputs = prepare(hub)
+    found = None if force else find_image(hub, inputs.tag)
+    digest = publish(hub, inputs, found)
     vouch_for(hub, digest)
     tag_image(hub, digest)
-    result = RebuildResult(
-        image=f"{hub.image.name}@{digest}",
-        tags=(hub.image.tag, inputs.tag),
-        inputs=inputs.hash,
-        built=force or found is None,
-    )
+    image, tags = str(hub.image.pinned(digest)), (hub.image.tag, inputs.tag)
+    result = RebuildResult(image=image, tags=tags, inputs=inputs.hash, built=found is None)
     show_image(hub.name, result.model_dump())
     if deploy_after:
         deploy(profile, image=digest)
     return result
 
 
-def look_at_inputs(hub: Hub) -> Inputs:
-    """What the image is to be made from, and Harbor set up; else NotReady with everything that is missing."""
-    if hub.image.build is None:
-        remedy = "say in image.build how the image is made, or have whoever makes it push it"
-        raise Permanent("profile", f"rebuild the image of {hub.name}", "the profile has no image.build", remedy)
+def prepare(hub: Hub) -> Inputs:
+    """What the image is to be made from is known, and Harbor set up; else NotReady with everything that is missing."""
+    build_of(hub)
     looks = Gathering()
     with TemporaryDirectory(prefix="hubwright-") as folder:
-        base, fetched = pin_base.submit(hub), fetch_chart.submit(hub, Path(folder))
-        plan = look_at_registry_of(hub, looks)
-        pinned, chart = looks.attempt(base.result), looks.attempt(fetched.result)
-        inputs = looks.attempt(gather_inputs, hub, pinned, chart.hub_version) if pinned and chart else None
-    require_ready(hub.name, looks.problems, "a rebuild of the image")
+        pinned, fetched = pin_base.submit(hub), fetch_chart.submit(hub, Path(folder))
+        plan = look_at_harbor(hub, looks)
+        base, chart = looks.attempt(pinned.result), looks.attempt(fetched.result)
+    inputs = looks.attempt(gather_inputs, hub, base, chart.hub_version) if base and chart else None
+    require_ready(hub.name, looks.problems, "a rebuild of its image")
     assert inputs
+    for change in plan:
+        get_run_logger().info("plan: %s", change)
     if not plan.empty:
         ensure_namespace(hub)
         with fence_of(hub) as fence:
-            set_up_registry(hub, fence)
+            set_up_harbor(hub, fence)
     return inputs
 
 
 def publish(hub: Hub, inputs: Inputs, found: str | None) -> str:
-    """Harbor has the image of these inputs; returns its digest.
+    """Harbor has the image of these inputs; returns its digest. ``found`` is what it has under their tag, if anything.
 
-    ``found`` is what Harbor has under their tag. What an earlier run remembers is believed only when that is it.
+    What an earlier run remembers is believed only when that is it.
     """
     if found:
-        get_run_logger().info("nothing changed: %s has the image of these inputs, %s", hub.image.name, found)
         digest = publish_image(hub, inputs, found)
         if digest == found:
+            get_run_logger().info("nothing changed: Harbor has the image of these inputs, %s", digest)
             return digest
-        get_run_logger().warning(
-            "tag %s stood for %s: somebody moved it, so the image is built again", inputs.tag, digest
-        )
+        get_run_logger().warning("%s is no longer %s: somebody moved it; it is built again", inputs.tag, digest)
     ensure_namespace(hub)
-    with fence_of(hub, IMAGE_FENCE) as fence:
-        if fence.waited and not found and (found := find_image(hub, inputs.tag)):
-            return found
-        return publish_image.with_options(refresh_cache=True)(hub, inputs, None, fence)
+    with fence_of(hub, IMAGE) as fence:
+        if fence.waited and (made := find_image(hub, inputs.tag)) and made != found:
+            return made
+        digest = publish_image.with_options(refresh_cache=True)(hub, inputs, None)
+        fence.check()
+        return digest
 
 
 def _key(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    hub, inputs = parameters["hub"], parameters["inputs"]
-    return f"image-{hub.image.name}-{inputs.hash}".replace("/", "-").replace(":", "-")
+    """By the inputs, and where the image goes: a key is a file's name where Prefect keeps results."""
+    name = str(parameters["hub"].image.name).replace("/", "-").replace(":", "-")
+    return f"image-{name}-{parameters['inputs'].hash}"
 
 
 @task(
@@ -128,25 +128,25 @@ def _key(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     persist_result=True,
     result_serializer="json",
 )
-def publish_image(hub: Hub, inputs: Inputs, found: str | None, fence: Fence | None = None) -> str:
-    """Digest of the image in Harbor. Remembered by the inputs' hash, wherever Prefect keeps results."""
+def publish_image(hub: Hub, inputs: Inputs, found: str | None) -> str:
+    """Digest of the image in Harbor. It is remembered by the inputs' hash wherever Prefect keeps results."""
     if found:
         return found
     require_ready(hub.name, check_engine(hub), "a build")
-    packages = fetch_packages(hub, inputs)
+    packages = fetch_packages(hub, inputs, read_base(hub, inputs.base))
     image = build_image(hub, inputs, packages)
-    if fence:
-        fence.check()
     push_image(hub, image, inputs.tag)
     return confirm_push(hub, inputs.tag, image)
 
 
-def vouch_for(hub: Hub, digest: str) -> ScanReport:
-    """The image has its SBOM, nothing in it stops it, and it is signed where there is a key; else it is told."""
+def vouch_for(hub: Hub, digest: str) -> None:
+    """The image has its SBOM, no finding stops it, and it is signed where the profile has a key."""
     if not has_sbom(hub, digest):
         attach_sbom(hub, digest, describe_image(hub, digest))
     report = scan_image(hub, digest)
+    get_run_logger().info("%s", report.message)
     show_findings(hub.name, report.rows)
     require_clean(report)
-    sign_image(hub, digest)
-    return report
+    signature = sign_image(hub, digest)
+    if signature:
+        attach_signature(hub, digest, signature)

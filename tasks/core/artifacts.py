@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -15,6 +17,9 @@ from prefect.artifacts import (
 from tasks.core.change import Plan
 from tasks.core.problems import Problem
 from tasks.core.records import CheckResult
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def show_plan(hub: str, plan: Plan) -> None:
@@ -35,6 +40,25 @@ def show_checks(hub: str, checks: Sequence[CheckResult]) -> None:
     """The check report is a table in the UI."""
     rows = [{"check": c.name, "passed": c.passed, "seconds": c.seconds, "detail": c.detail} for c in checks]
     create_table_artifact(rows, key=f"checks-{hub}", description=f"How the checks of {hub} ended.")
+
+
+def show_image(hub: str, image: Mapping[str, Any]) -> None:
+    """The image that a rebuild ended with is a table in the UI."""
+    rows = [{"what": key, "is": str(value)} for key, value in image.items()]
+    create_table_artifact(rows, key=f"image-{hub}", description=f"The notebook image of {hub}.")
+
+
+def show_findings(hub: str, findings: Sequence[DataclassInstance]) -> None:
+    """What a scanner found in the image is a table in the UI, each with what is decided of it, and why."""
+    rows = [asdict(finding) for finding in findings] or [{"id": "none", "why": "no vulnerability was found"}]
+    create_table_artifact(rows, key=f"findings-{hub}", description=f"Vulnerabilities of the image of {hub}.")
+
+
+def show_upgrades(hub: str, plan: Plan) -> None:
+    """What newer packages would change is a table in the UI."""
+    rows = [{"package": c.what, "now": c.before, "newer": c.after} for c in plan]
+    nothing = [{"package": "none", "now": "", "newer": "the locks are those of today"}]
+    create_table_artifact(rows or nothing, key=f"upgrades-{hub}", description=f"Newer packages for the image of {hub}.")
 
 
 def show_link(hub: str, url: str) -> None:

@@ -50,10 +50,10 @@ class Gathering:
             return None
 
 
-def require_ready(hub: str, problems: Sequence[Problem]) -> None:
+def require_ready(hub: str, problems: Sequence[Problem], purpose: str = "a deploy") -> None:
     """Raises NotReady, with all of them, when one is fatal."""
     fatal = [problem for problem in problems if problem.fatal]
     if fatal:
         count = f"{len(fatal)} things are" if len(fatal) > 1 else "one thing is"
         listed = "".join(f"\n    - {problem}" for problem in fatal)
-        raise NotReady(hub, "be ready for a deploy", f"{count} missing or wrong{listed}", "mend them, and run again")
+        raise NotReady(hub, f"be ready for {purpose}", f"{count} missing or wrong{listed}", "mend them, and run again")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ def _run(argv: Sequence[str | Path]) -> str:
     except Permanent as error:
         unknown = _UNKNOWN.search(error.answered)
         if unknown:
-            remedy = "correct the list of Debian packages; if it was right, run `python -m flows lock-image` for this profile"
+            remedy = "correct the list of Debian packages; if it is right, run `python -m flows lock-image`"
             raise Permanent("apt-get", "find the packages", unknown[0], remedy) from None
         if "cannot be started" in error.answered:
             remedy = "run this on Debian or Ubuntu, or empty the list of Debian packages"
@@ -74,7 +74,7 @@ def _parse(line: str) -> Offer:
 
 
 @contextmanager
-def _apt(base: Base) -> Iterator[list[str]]:
+def _apt(base: Base) -> Generator[list[str]]:
     """apt-get with settings that keep it within a folder of its own, and to what the base has installed."""
     with TemporaryDirectory(prefix="hubwright-apt-") as name:
         folder = Path(name)

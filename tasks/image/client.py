@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, cast
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
@@ -17,7 +18,7 @@ from requests.exceptions import RequestException
 from tasks.core.errors import HubError, Permanent, Transient
 from tasks.core.login import Login
 from tasks.image.refusal import ENGINE, refused, unreachable
-from tasks.image.state import BuildLog, SeenEngine, Step
+from tasks.image.state import BuildLog, Readable, SeenEngine, Step
 
 API_VERSION = "1.41"
 """Of the Docker API: Podman 4's, and one that Docker knows since 20.10."""
@@ -78,6 +79,11 @@ class Engine:
                 return False
             raise
         return True
+
+    def read_architecture(self, reference: str) -> str:
+        """The processor that an image is for, as Go calls it: amd64, arm64."""
+        with _asked(f"look at {reference}"):
+            return str(self._client.images.get(reference).attrs["Architecture"])
 
     def pull(self, reference: str, login: Login | None, say: Say) -> None:
         """The engine has an image by digest. Raises Permanent when its registry does not."""
@@ -206,22 +212,16 @@ def _auth(login: Login) -> dict[str, str]:
     return {"username": login.user, "password": login.secret.get_secret_value()}
 
 
-class Readable(Protocol):
-    """What can be read once, from its beginning to its end."""
-
-    def read(self, size: int, /) -> bytes:
-        """Up to so many bytes; fewer only at the end."""
-        ...
-
-
 class _Pieces:
     """What can be read of an iterator's pieces, none of them kept."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces, self._rest = iter(pieces), b""
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         """Up to so many bytes; fewer only at the end."""
+        if size < 0:
+            size = sys.maxsize
         parts, missing = [self._rest[:size]], size - len(self._rest[:size])
         self._rest = self._rest[size:]
         while missing and (piece := next(self._pieces, b"")):

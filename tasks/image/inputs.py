@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from config.images import PinnedImage
+from tasks.image.locks import Locks
 
 CONTRACT = "docker-api-1.41/1"
 """What is spoken with the engine, and how often we changed what we ask of it: another one makes other images."""
@@ -23,14 +24,13 @@ class Inputs:
     cuda: bool
     files: Mapping[str, bytes] = field(repr=False)
     """The context's own files, by their path in it: Containerfile, tests, and the locks in their places."""
-    debian: str = field(repr=False, default="")
-    """The lock of the Debian packages."""
+    locks: Locks = field(repr=False)
 
     @property
     def hash(self) -> str:
         """The same for the same inputs, on any machine."""
         whole = hashlib.sha256()
-        settings = (CONTRACT, str(self.base), self.hub_version, str(self.cuda), self.debian)
+        settings = (CONTRACT, str(self.base), self.hub_version, str(self.cuda), self.locks.debian)
         parts = [
             *settings,
             *(f"{name} {hashlib.sha256(text).hexdigest()}" for name, text in sorted(self.files.items())),

@@ -10,6 +10,7 @@ from typing import IO, cast
 
 from tasks.core.errors import Permanent, Transient
 from tasks.image.packages import Package, parse_conda, parse_debian, parse_os_release, parse_python
+from tasks.image.state import Readable
 
 LARGEST_DATABASE = 64 * 2**20
 LARGEST_HEADERS = 2**20
@@ -65,7 +66,7 @@ class Inventory:
         return next((package.version for package in self.packages if package.name == "jupyterhub"), "")
 
 
-def read_inventory(stream: IO[bytes]) -> Inventory:
+def read_inventory(stream: Readable) -> Inventory:
     """The inventory of a root file system, which comes as an uncompressed tar, from its first byte to its last.
 
     It is read once and not kept: memory holds the databases only. Raises Transient when the stream ends early,
@@ -87,7 +88,7 @@ def read_inventory(stream: IO[bytes]) -> Inventory:
 class _Watched:
     """A stream that remembers how it ended: tarfile takes one that was cut between two files for a whole one."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self._tail = b""
 

@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 from pydantic import SecretStr
 
 from config.images import PinnedImage
@@ -35,16 +40,36 @@ class SigningKey:
 
     def verifies(self, payload: bytes, signature: str) -> bool:
         """Whether the signature of the payload is by this key."""
-        try:
-            given = base64.b64decode(signature, validate=True)
-            self._key.public_key().verify(given, payload, ec.ECDSA(SHA256()))
-        except (InvalidSignature, binascii.Error, ValueError):
-            return False
-        return True
+        return _verifies(self._key.public_key(), payload, signature)
 
     def public_pem(self) -> str:
         """The public key, by which anybody can verify."""
         return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+@dataclass(frozen=True)
+class MadeSignature:
+    """A signature that was made of a payload, and the public key by which it and others can be told."""
+
+    payload: bytes
+    signature: str
+    public_key: str
+
+    @classmethod
+    def of(cls, key: SigningKey, payload: bytes) -> MadeSignature:
+        """A payload signed by a key, which goes no further."""
+        return cls(payload, key.sign(payload), key.public_pem())
+
+    def sign(self, payload: bytes) -> str:
+        """The signature, of no payload but its own."""
+        assert payload == self.payload
+        return self.signature
+
+    def verifies(self, payload: bytes, signature: str) -> bool:
+        """Whether the signature of the payload is by the same key."""
+        key = load_pem_public_key(self.public_key.encode())
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        return _verifies(key, payload, signature)
 
 
 def read_key(secret: SecretStr) -> SigningKey:
@@ -73,6 +98,14 @@ def signing_payload(image: PinnedImage) -> bytes:
         "type": KIND,
     }
     return json.dumps({"critical": critical, "optional": None}, separators=(",", ":")).encode()
+
+
+def _verifies(key: ec.EllipticCurvePublicKey, payload: bytes, signature: str) -> bool:
+    try:
+        key.verify(base64.b64decode(signature, validate=True), payload, ec.ECDSA(SHA256()))
+    except (InvalidSignature, binascii.Error, ValueError):
+        return False
+    return True
 
 
 def _unusable(why: str) -> Permanent:

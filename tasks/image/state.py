@@ -5,10 +5,19 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Protocol
 
 LAST_LINES = 15
 _PODMAN_STEP = re.compile(r"^(?:\[(?P<stage>\d+)/(?P<stages>\d+)\] )?STEP (?P<step>\d+)/(?P<steps>\d+): (?P<what>.*)$")
 _DOCKER_STEP = re.compile(r"^Step (?P<step>\d+)/(?P<steps>\d+) : (?P<what>.*)$")
+
+
+class Readable(Protocol):
+    """What can be read once, from its beginning to its end."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to so many bytes; fewer only at the end."""
+        ...
 
 
 @dataclass(frozen=True)

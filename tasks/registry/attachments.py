@@ -39,6 +39,15 @@ class Signer(Protocol):
         ...
 
 
+class MadeSigner(Signer, Protocol):
+    """One that has signed a payload already."""
+
+    @property
+    def payload(self) -> bytes:
+        """What it signed."""
+        ...
+
+
 def ensure_sbom(registry: Registry, repository: str, subject: Descriptor, document: bytes) -> bool:
     """An SPDX document refers to the image; returns whether this one was attached. One that is there stays."""
     if registry.list_referrers(repository, subject.digest, SPDX):

@@ -148,6 +148,17 @@ class Registry:
         self._connection.expect(put, HTTPStatus.CREATED)
         return digest
 
+    def copy_manifest(self, repository: str, digest: str, tag: str) -> None:
+        """The tag stands for the manifest that has the digest, whatever it stood for. Raises Permanent without one."""
+        found = self._get_manifest(repository, digest)
+        if found is None:
+            asked = self._connection.words(_manifest(repository, digest, "GET"))
+            raise Permanent("registry", asked, "404, there is no such image", "somebody deleted it: build it again")
+        headers = {"Content-Type": found.headers["content-type"]}
+        url = f"/v2/{repository}/manifests/{tag}"
+        put = Ask("PUT", url, repository, Action.PUSH, headers=headers, content=found.content)
+        self._connection.expect(put, HTTPStatus.CREATED)
+
     def push_manifest(self, repository: str, reference: str, document: Manifest) -> str:
         """The repository has the manifest under a tag, or under its own digest; returns that."""
         content = encoded(document)

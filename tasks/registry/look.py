@@ -10,8 +10,10 @@ from config.spec import Hub
 from tasks.core.errors import Permanent
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.objects import SECRET
+from tasks.core.robots import read_build_robot
 from tasks.core.secrets import read_secret
 from tasks.registry.client import Harbor
+from tasks.registry.distribution import Registry
 from tasks.registry.refusal import Forbidden
 from tasks.registry.state import (
     Credential,
@@ -39,6 +41,11 @@ def as_robot(hub: Hub, kubernetes: Kubernetes, may_write: Callable[[], None] = l
         asked = f"read the login of Harbor's robot from Secret {kind.secret} in namespace {hub.cluster.namespace}"
         raise Permanent("Kubernetes", asked, f"it holds none of {place.host}", "deploy the hub, which puts it there")
     return closing(Harbor.connect(place, hub.registry.ca, credential, may_write))
+
+
+def as_pusher(hub: Hub) -> closing[Registry]:
+    """The hub's registry by the OCI distribution API, as the robot that builds."""
+    return closing(Registry(place_of(hub).host, hub.registry.ca, read_build_robot(hub, Kubernetes.connect())))
 
 
 def see(hub: Hub, harbor: Harbor, kubernetes: Kubernetes) -> SeenHarbor:

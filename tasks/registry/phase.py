@@ -18,13 +18,14 @@ from tasks.core.change import Plan
 from tasks.core.errors import Conflict, Permanent
 from tasks.core.fence import Fence
 from tasks.core.kubernetes import Kubernetes
+from tasks.core.login import Login
 from tasks.core.objects import Body, WantedObject
-from tasks.core.problems import Problem, require_ready
+from tasks.core.problems import NotReady, Problem, require_ready
 from tasks.core.secrets import read_secret
 from tasks.core.task import hub_task
 from tasks.core.wait import ask_patiently
 from tasks.registry.client import Harbor
-from tasks.registry.distribution import Login, Registry
+from tasks.registry.distribution import Registry
 from tasks.registry.look import as_user, see
 from tasks.registry.plan import plan_project, plan_robots, secret_plan, wanted_robot, wanted_secret
 from tasks.registry.policies import immutable_rule, plan_policies, retention, webhook
@@ -41,15 +42,28 @@ class RegistryLook:
 
 
 @hub_task(name="pin images", description="Looks up the digest of every image that the profile names by tag.")
-def pin_images(hub: Hub) -> PinnedImages:
-    """The hub's images, each by digest. Raises Permanent for one that the registry does not have."""
-    system, login = hub.release.images, _read_login(hub)
+def pin_images(hub: Hub, digest: str | None = None) -> PinnedImages:
+    """The hub's images, each by digest: the notebook's by the one that is given, or else by its tag.
+
+    Raises Permanent for one that the registry does not have.
+    """
+    system, ca, login = hub.release.images, hub.registry.ca, _read_login(hub)
     return PinnedImages(
-        notebook=_pin(hub, hub.image.reference, login),
-        hub=_pin(hub, system.hub, login) if system.hub else None,
-        proxy=_pin(hub, system.proxy, login) if system.proxy else None,
-        offered={key: _pin(hub, image.reference, login) for key, image in hub.images.items()},
+        notebook=hub.image.pinned(digest) if digest else _pin(hub, hub.image.reference, ca, login),
+        hub=_pin(hub, system.hub, ca, login) if system.hub else None,
+        proxy=_pin(hub, system.proxy, ca, login) if system.proxy else None,
+        offered={key: _pin(hub, image.reference, ca, login) for key, image in hub.images.items()},
     )
+
+
+@hub_task(name="pin base", description="Looks up the digest of the image that the hub's own is built from.")
+def pin_base(hub: Hub) -> PinnedImage:
+    """The base by digest. Raises Permanent when its registry does not have it, NotReady without image.build."""
+    build = hub.image.build
+    if build is None:
+        remedy = "say in image.build how it is made, or have whoever makes it push it"
+        raise NotReady(hub.name, "make its image", "the profile has no image.build", remedy)
+    return _pin(hub, build.base, build.base_ca, _read_login(hub))
 
 
 @hub_task(name="look at Harbor", description="Compares the hub's Harbor with what the hub needs of it.")
@@ -197,12 +211,12 @@ def _read_login(hub: Hub) -> Login | None:
     return Login(part.user, read_secret(part.password, Kubernetes.connect())) if part else None
 
 
-def _pin(hub: Hub, reference: str, login: Login | None) -> PinnedImage:
+def _pin(hub: Hub, reference: str, ca: str | None, login: Login | None) -> PinnedImage:
     host, repository, tag, digest = split_image(reference)
     if digest is None:
         assert tag  # a valid reference has one of the two
         own = login if login and host == place_of(hub).host else None
-        with closing(Registry(host, hub.registry.ca, own)) as registry:
+        with closing(Registry(host, ca, own)) as registry:
             digest = registry.read_digest(repository, tag)
         get_run_logger().info("%s is %s", reference, digest)
     return PinnedImage(host, repository, digest)

@@ -75,6 +75,11 @@ class Place:
     project: str
     repository: str
 
+    @property
+    def path(self) -> str:
+        """The repository as the OCI distribution API names it."""
+        return f"{self.project}/{self.repository}"
+
 
 @dataclass(frozen=True)
 class Credential:

@@ -61,7 +61,7 @@ class Helm:
             raise Permanent("chart", f"read {path}", "there is nothing", "correct release.chart.path in the profile")
         about = _about(path)
         title = f"{about.get('name', chart.name)}-{about.get('version', chart.version)}"
-        found = ChartArchive(path, title, _digest(path), about.get("kubeVersion", ""))
+        found = ChartArchive(path, title, _digest(path), about.get("kubeVersion", ""), str(about.get("appVersion", "")))
         if chart.digest and chart.digest != found.digest:
             remedy = "find out who changed the archive; when it is right, put its digest into release.chart.digest"
             raise Permanent("chart", f"check {found.title}", f"its digest is {found.digest}", remedy)

@@ -23,12 +23,13 @@ class ReleaseStatus(StrEnum):
 
 @dataclass(frozen=True)
 class ChartArchive:
-    """A chart on disk: its name with version, its digest, and the versions of Kubernetes that it says it runs on."""
+    """A chart on disk: its name with version, its digest, which Kubernetes it runs on, and which JupyterHub it has."""
 
     path: Path
     title: str
     digest: str
     kube_version: str = ""
+    hub_version: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from config.oidc import SignIn
 from config.server import Gpu, Share
 from config.spec import Allowance, Hub, Monitoring
 from config.types import parse_duration
-from tasks.core.names import METRICS_SERVICE, ROUTES_SERVICE
+from tasks.core.names import METRICS_SERVICE, PULL_SECRET, ROUTES_SERVICE
 from tasks.release.offers import choices, offers_config, role_offers
 from tasks.release.sign_in import password_values, provider_data, provider_values
 
@@ -148,7 +148,7 @@ def _proxy(hub: Hub, images: PinnedImages) -> Values:
 
 def _singleuser(hub: Hub, image: PinnedImage) -> Values:
     return {
-        "image": _image(image),
+        "image": _image(image) | ({"pullSecrets": [PULL_SECRET]} if hub.registry.harbor else {}),
         # The least that anybody has: it holds wherever no role's own applies.
         "cpu": _least([one.cpu for one in _allowances(hub)], float),
         # In bytes: KubeSpawner reads "1G" as 1024³ bytes, Kubernetes as 1000³.
