@@ -136,7 +136,7 @@ def publish_image(hub: Hub, inputs: Inputs, found: str | None) -> str:
     packages = fetch_packages(hub, inputs, read_base(hub, inputs.base))
     image = build_image(hub, inputs, packages)
     push_image(hub, image, inputs.tag)
-    return confirm_push(hub, inputs.tag, image)
+    return confirm_push(hub, inputs.tag, image.layers)
 
 
 def vouch_for(hub: Hub, digest: str) -> None:

@@ -85,6 +85,11 @@ class Engine:
         with _asked(f"look at {reference}"):
             return str(self._client.images.get(reference).attrs["Architecture"])
 
+    def read_layers(self, reference: str) -> tuple[str, ...]:
+        """The digests of an image's layers, unpacked."""
+        with _asked(f"look at {reference}"):
+            return tuple(self._client.images.get(reference).attrs["RootFS"]["Layers"])
+
     def pull(self, reference: str, login: Login | None, say: Say) -> None:
         """The engine has an image by digest. Raises Permanent when its registry does not."""
         say(f"pull {reference}")

@@ -44,6 +44,14 @@ FOLDERS = ("data-science", "jupyterlab", "development", CUDA_LIST, OWN_LIST)
 """The lists that have a layer of their own; any other is in the last one's."""
 
 
+@dataclass(frozen=True)
+class BuiltImage:
+    """An image that the engine has: what it calls it, and the digests of its layers, unpacked."""
+
+    id: str
+    layers: tuple[str, ...]
+
+
 @hub_task(name="gather inputs", description="Reads what the image is to be made from, and whether the locks match it.")
 def gather_inputs(hub: Hub, base: PinnedImage, hub_version: str) -> Inputs:
     """Everything that decides what a build makes. Raises NotReady when a list has changed since it was locked."""
@@ -91,8 +99,8 @@ def fetch_packages(hub: Hub, inputs: Inputs, base: Base) -> Mapping[str, Path]:
 
 
 @hub_task(name="build image", description="Builds the image step by step, and tries it in itself.")
-def build_image(hub: Hub, inputs: Inputs, packages: Mapping[str, Path]) -> str:
-    """The engine has the image, and its tests passed; returns its id. Steps that it did before are not done again."""
+def build_image(hub: Hub, inputs: Inputs, packages: Mapping[str, Path]) -> BuiltImage:
+    """The engine has the image, and its tests passed. Steps that it did before are not done again."""
     build, say = build_of(hub), get_run_logger().info
     progress = Progress(f"build-{hub.name}", f"The image of {hub.name}:")
     arguments = build_arguments(inputs, _labels(build))
@@ -108,16 +116,17 @@ def build_image(hub: Hub, inputs: Inputs, packages: Mapping[str, Path]) -> str:
         for target in ("test", "notebook"):
             context.seek(0)
             image = engine.build(context, target, _local(hub, target), arguments, begin, say)
+        built = BuiltImage(image, engine.read_layers(image))
     progress.tell(1.0, "built and tried")
-    return image
+    return built
 
 
 @hub_task(name="push image", description="Pushes the image to the registry by the robot of the project.")
-def push_image(hub: Hub, image: str, tag: str) -> None:
+def push_image(hub: Hub, image: BuiltImage, tag: str) -> None:
     """The registry has been sent the image under a tag. What it had of it is not sent again."""
     robot = read_build_robot(hub, Kubernetes.connect())
     with _engine(build_of(hub)) as engine:
-        engine.push(image, hub.image.name, tag, robot, get_run_logger().info)
+        engine.push(image.id, hub.image.name, tag, robot, get_run_logger().info)
 
 
 @hub_task(name="describe image", description="Lists what the image is made of, by its own databases of packages.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from prefect.logging import get_run_logger
 
 from config.spec import Hub
@@ -12,6 +15,7 @@ from tasks.core.kubernetes import Kubernetes
 from tasks.core.task import hub_task
 from tasks.core.wait import ask_patiently
 from tasks.registry.client import Harbor
+from tasks.registry.distribution import Manifest, Registry
 from tasks.registry.look import as_pusher, as_robot, as_user
 from tasks.registry.policies import release_tag
 from tasks.registry.state import SeenArtifact, place_of
@@ -45,23 +49,23 @@ def protect_image(hub: Hub, digest: str, fence: Fence) -> None:
 
 
 @hub_task(name="confirm push", description="Asks the registry what it has of what was pushed.")
-def confirm_push(hub: Hub, tag: str, image: str) -> str:
-    """The tag stands for what was pushed; returns its digest. ``image`` is the digest of its configuration.
+def confirm_push(hub: Hub, tag: str, layers: Sequence[str]) -> str:
+    """The tag stands for what was pushed; returns its digest. ``layers`` are the digests of its layers, unpacked.
 
     Raises Transient while the registry does not know it, Permanent when somebody else pushed another meanwhile.
     """
     place = place_of(hub)
     with as_pusher(hub) as registry:
         found = registry.read_manifest(place.path, tag)
+        pushed = _layers(registry, place.path, found[0]) if found else []
     asked = f"read {hub.image.name}:{tag}"
     if found is None:
         remedy = "look at the registry's log: it took the push, and does not know the tag"
         raise Transient("registry", asked, "manifest unknown, right after it was pushed", remedy)
-    manifest, digest = found
-    if (manifest.get("config") or {}).get("digest") != image:
+    if pushed != list(layers):
         remedy = "see who else pushes to this repository, then run again"
-        raise Permanent("registry", asked, f"somebody else moved it meanwhile, to {digest}", remedy)
-    return digest
+        raise Permanent("registry", asked, f"somebody else moved it meanwhile, to {found[1]}", remedy)
+    return found[1]
 
 
 @hub_task(name="tag image", description="Moves the profile's tag to an image.")
@@ -84,6 +88,16 @@ def tag_image(hub: Hub, digest: str) -> bool:
         "%s is %s now; it was %s", hub.image.reference, digest, before.digest if before else "nothing"
     )
     return True
+
+
+def _layers(registry: Registry, path: str, manifest: Manifest) -> Sequence[str]:
+    """As an image's configuration names them: an engine that packs them for a push may change all else, and not these.
+
+    None of something that is no image.
+    """
+    configuration = registry.read_blob(path, str((manifest.get("config") or {}).get("digest", "")))
+    document = json.loads(configuration) if configuration else {}
+    return (document.get("rootfs") or {}).get("diff_ids") or []
 
 
 def require_image(harbor: Harbor, digest: str) -> SeenArtifact:
