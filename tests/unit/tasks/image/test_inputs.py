@@ -13,11 +13,13 @@ from config.images import PinnedImage
 from tasks.core.errors import Permanent
 from tasks.image.context import read_context, write_context
 from tasks.image.inputs import Inputs, build_arguments
+from tasks.image.locks import Archive, Locks
 from tasks.image.preflight import ROOM, engine_problems
 from tasks.image.state import SeenEngine
 
 BASE = PinnedImage("r.io", "base", "sha256:" + "0" * 64)
-INPUTS = Inputs(BASE, "5.5.0", cuda=False, files={"Containerfile": b"FROM x", "a": b"1"}, debian="git")
+LOCKS = Locks("3.11", "x86_64", {}, {}, (Archive("git", "1", "amd64", "0"),), {})
+INPUTS = Inputs(BASE, "5.5.0", cuda=False, files={"Containerfile": b"FROM x", "a": b"1"}, locks=LOCKS)
 NEWER = PinnedImage("r.io", "base", "sha256:" + "1" * 64)
 
 
@@ -27,7 +29,7 @@ NEWER = PinnedImage("r.io", "base", "sha256:" + "1" * 64)
         replace(INPUTS, base=NEWER),
         replace(INPUTS, hub_version="6.0.0"),
         replace(INPUTS, cuda=True),
-        replace(INPUTS, debian="git less"),
+        replace(INPUTS, locks=replace(LOCKS, archives=(Archive("git", "2", "amd64", "0"),))),
         replace(INPUTS, files={"Containerfile": b"FROM x", "a": b"2"}),
         replace(INPUTS, files={"Containerfile": b"FROM x", "b": b"1"}),
         replace(INPUTS, files={"Containerfile": b"FROM x"}),
