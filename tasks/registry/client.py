@@ -91,7 +91,7 @@ class Harbor:
 
     def read_scanner(self) -> bool:
         """Whether the project has a scanner that is not disabled."""
-        found: Fields = self._get(f"{self._project}/scanner").json() or {}
+        found = self._find(f"{self._project}/scanner") or {}
         return bool(found.get("name")) and not found.get("disabled")
 
     def list_robots(self, project_id: int) -> tuple[SeenRobot, ...]:

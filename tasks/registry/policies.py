@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from pydantic import SecretStr
@@ -27,7 +27,8 @@ class Ours:
     """
 
     plan: Plan
-    wanted: Fields | None = None
+    wanted: Fields | None = field(default=None, repr=False)
+    """Of a webhook, with its secret in it."""
     id: int | None = None
 
 

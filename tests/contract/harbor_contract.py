@@ -136,8 +136,11 @@ def as_written(schema: Json) -> Json:
         return schema
     if "$ref" in schema:
         return {"$ref": schema["$ref"]}
-    mapped = {key: as_written(item) for key, item in schema.items() if key not in ("example", "description", "default")}
-    if "properties" in schema and isinstance(schema["properties"], dict):
+    said = ("example", "description", "default", "properties")
+    mapped = {key: as_written(item) for key, item in schema.items() if key not in said}
+    if "properties" in schema:
+        # Their names are Harbor's, and one of them may be "description".
+        mapped["properties"] = {name: as_written(item) for name, item in schema["properties"].items()}
         mapped.setdefault("additionalProperties", False)
     elif schema.get("type") == "object" and "additionalProperties" not in schema:
         return {}

@@ -66,7 +66,7 @@ def push(client: httpx.Client, name: str, tag: str, layer: bytes, **manifest: ob
         if begun.status_code != 202:
             return begun
         sent = client.patch(begun.headers["Location"], content=blob)
-        done = client.put(sent.headers["Location"], params={"digest": digest_of(blob)})
+        done = client.put(httpx.URL(sent.headers["Location"]).copy_merge_params({"digest": digest_of(blob)}))
         if done.status_code != 201:
             return done
     document = {

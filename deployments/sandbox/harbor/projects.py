@@ -74,7 +74,10 @@ def _shown(store: Store, row: Row) -> Row:
 
 
 async def _read(ask: Ask) -> Response:
-    return answer(_shown(ask.store, ask.project(("project", "read"))))
+    row = ask.project(("project", "read"))
+    member = ask.caller.user and ask.store.one("members", project_id=row["id"], user=ask.caller.name)
+    role = {"current_user_role_id": member["role_id"], "current_user_role_ids": [member["role_id"]]} if member else {}
+    return answer({**_shown(ask.store, row), **role})
 
 
 async def _update(ask: Ask) -> Response:
