@@ -130,6 +130,17 @@ def test_a_conda_package_says_where_it_came_from_but_no_credentials() -> None:
     assert read({"opt/conda/conda-meta/broken.json": b"[]", "opt/conda/conda-meta/history": b"x"}).packages == ()
 
 
+@pytest.mark.parametrize("url", ["<unknown>", "file:///home/somebody/numpy.conda", "https://[broken", ""])
+def test_a_conda_package_from_nowhere_has_no_address(url: str) -> None:
+    found = read({"opt/conda/conda-meta/numpy.json": json.dumps({**CONDA, "url": url}).encode()})
+    assert found.packages[0].url == ""
+
+
+def test_a_folder_whose_name_is_no_text_breaks_nothing() -> None:
+    found = read({"srv/caf\udce9/jinja2.dist-info/METADATA": METADATA})
+    assert found.packages[0].where == "/srv/caf\N{REPLACEMENT CHARACTER}"
+
+
 def test_the_systems_name_is_read_and_the_file_in_etc_counts_first() -> None:
     assert read({"usr/lib/os-release": RELEASE}).distribution == Distribution("debian", "13", "trixie")
     other = {"usr/lib/os-release": RELEASE, "etc/os-release": b"ID='ubuntu'\nVERSION_ID=24.04\n"}

@@ -116,9 +116,12 @@ ODD = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_si
 
 
 @settings(max_examples=150, deadline=None)
-@given(name=ODD, version=ODD, license_=st.lists(WORDS, max_size=5).map(" ".join) | ODD)
-def test_whatever_packages_call_themselves_the_document_is_valid(name: str, version: str, license_: str) -> None:
-    packages = tuple(Package(kind, name, version, license_, "/opt") for kind in Kind)
+@given(name=ODD, version=ODD, license_=st.lists(WORDS, max_size=5).map(" ".join) | ODD, file=ODD)
+def test_whatever_packages_call_themselves_the_document_is_valid(
+    name: str, version: str, license_: str, file: str
+) -> None:
+    url = f"https://conda.example.com/{file}"
+    packages = tuple(Package(kind, name, version, license_, "/opt", url=url) for kind in Kind)
     assert faults(document(Inventory(packages=packages, distribution=TRIXIE))) == []
 
 
