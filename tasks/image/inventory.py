@@ -74,7 +74,7 @@ def read_inventory(stream: Readable) -> Inventory:
     """
     found, whole = _Found(), _Watched(stream)
     try:
-        with tarfile.open(fileobj=cast("IO[bytes]", whole), mode="r|", bufsize=2**20) as archive:
+        with tarfile.open(fileobj=cast("IO[bytes]", whole), mode="r|", bufsize=2**17, errors="replace") as archive:
             for member in _members(archive):
                 found.see(archive, member)
         whole.drain()

@@ -91,8 +91,16 @@ def parse_conda(content: bytes, prefix: str) -> Iterator[Package]:
 
 
 def without_credentials(url: str) -> str:
-    """The address without user, password, query and token (``/t/<token>/`` in the channels of conda servers)."""
-    parts = urlsplit(url)
+    """The address without user, password, query and token (``/t/<token>/`` in the channels of conda servers).
+
+    Empty for what is no address of the web: a file of whoever built the image, or conda's ``<unknown>``.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https"):
+        return ""
     path = parts.path
     if path.startswith("/t/"):
         path = f"/{path.removeprefix('/t/').partition('/')[2]}"

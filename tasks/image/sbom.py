@@ -19,6 +19,7 @@ from spdx_tools.spdx.model.package import ExternalPackageRef, ExternalPackageRef
 from spdx_tools.spdx.model.package import Package as SpdxPackage
 from spdx_tools.spdx.model.relationship import Relationship, RelationshipType
 from spdx_tools.spdx.model.spdx_no_assertion import SpdxNoAssertion
+from spdx_tools.spdx.validation.uri_validators import validate_download_location
 
 from config.images import PinnedImage
 from tasks.image.inventory import Distribution, Inventory
@@ -119,7 +120,7 @@ def _part(package: Package, distribution: Distribution) -> SpdxPackage:
         spdx_id=_id(package),
         name=package.name,
         version=package.version,
-        download_location=package.url or SpdxNoAssertion(),
+        download_location=SpdxNoAssertion() if validate_download_location(package.url) else package.url,
         files_analyzed=False,
         source_info=f"in {package.where}" if package.where else None,
         license_concluded=SpdxNoAssertion(),

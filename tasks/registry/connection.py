@@ -73,8 +73,9 @@ class Connection:
         answer = self._send(ask, grant)
         if answer.status_code != HTTPStatus.UNAUTHORIZED:
             return answer
-        # With a token, Harbor's answer does not say where to get another.
-        challenge = grant.challenge if grant else answer.headers.get("www-authenticate", "")
+        challenge = answer.headers.get("www-authenticate", "")
+        if grant and not challenge.lower().startswith("bearer"):
+            challenge = grant.challenge  # Harbor's answer to a token that expired does not say where to get another
         fresh = self._grant(challenge, self.words(ask))
         if fresh is None:
             return answer

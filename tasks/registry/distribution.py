@@ -28,6 +28,7 @@ MANIFEST_TYPES = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     )
 )
+_NOT_SEEN = (HTTPStatus.NOT_FOUND, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 MOST_PAGES = 100
 """Of referrers: more than that is a registry that never ends."""
 
@@ -137,8 +138,9 @@ class Registry:
     def push_blob(self, repository: str, content: bytes) -> str:
         """The repository has a blob of this content; returns its digest. One that is there is not sent again."""
         digest, action = digest_of(content), Action.PUSH
-        seen = Ask("HEAD", f"/v2/{repository}/blobs/{digest}", repository, action)
-        if self._connection.expect(seen, HTTPStatus.OK, HTTPStatus.NOT_FOUND).status_code == HTTPStatus.OK:
+        seen = Ask("HEAD", f"/v2/{repository}/blobs/{digest}", repository)
+        # Who may not look hears why of the push: an answer to HEAD has no words.
+        if self._connection.expect(seen, HTTPStatus.OK, *_NOT_SEEN).status_code == HTTPStatus.OK:
             return digest
         begin = Ask("POST", f"/v2/{repository}/blobs/uploads/", repository, action)
         begun = self._connection.expect(begin, HTTPStatus.ACCEPTED)

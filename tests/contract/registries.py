@@ -52,7 +52,8 @@ class Registry:
             self._stored[digest] = (whole, "application/octet-stream")
             return Response(status_code=201, headers={"Docker-Content-Digest": digest})
         self._uploads[session] = whole
-        address = f"{request.url.scheme}://{request.headers['host']}/v2/{name}/blobs/uploads/{session}"
+        scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
+        address = f"{scheme}://{request.headers['host']}/v2/{name}/blobs/uploads/{session}"
         return Response(status_code=202, headers={"Location": address})
 
 

@@ -121,15 +121,16 @@ class Front:
         fault = door.fault_for(self._harbor, request)
         if fault:
             await asyncio.sleep(fault["delay"])
-        if fault and fault["cut"]:
+        cut = fault and fault["cut"]
+        refused = door.fault_answer(fault) if fault and fault["status"] else self._refused(request)
+        if cut or refused:
+            async for _piece in Request(request.scope, receive).stream():
+                pass  # a client that still sends would not read the answer
+        if cut:
             # Less than was announced: the server closes the connection, as a broken network would.
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
             await send({"type": "http.response.body", "body": b"{"})
             return
-        refused = door.fault_answer(fault) if fault and fault["status"] else self._refused(request)
-        if refused:
-            async for _piece in Request(request.scope, receive).stream():
-                pass  # a client that still sends would not read the answer
         await (refused or self._app)(request.scope, receive, send)
 
     def _refused(self, request: Request) -> Response | None:

@@ -29,7 +29,7 @@ TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 
 
 def _shown(ask: Ask, row: Row) -> Row:
-    hidden = ("children", "subject", "blobs")
+    hidden = ("children", "subject", "signature", "blobs")
     store, path = ask.store, ask.request.url.path.partition("/artifacts")[0]
     href = f"{path}/artifacts/{row['digest']}/additions/vulnerabilities"
     references = [

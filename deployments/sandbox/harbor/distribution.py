@@ -12,7 +12,16 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from deployments.sandbox.harbor.answers import Refusal
 from deployments.sandbox.harbor.asks import Ask, Routes, issue_token
-from deployments.sandbox.harbor.inventory import delete, digest_of, find, immutable, record, record_blob, set_tag
+from deployments.sandbox.harbor.inventory import (
+    delete,
+    digest_of,
+    find,
+    immutable,
+    record,
+    record_blob,
+    record_signature,
+    set_tag,
+)
 from deployments.sandbox.harbor.projects import check_fits
 from deployments.sandbox.harbor.registry import forward, read_config
 from deployments.sandbox.harbor.scans import start
@@ -74,6 +83,9 @@ def _check(ask: Ask, name: str, action: str) -> None:
     scope = f"repository:{name}:{'pull,push' if action == 'push' else action}"
     if "Authorization" not in ask.request.headers and action == "pull":
         raise _unauthorized(ask, "authorize header needed to send HEAD to repository", scope)
+    if ask.store.one("projects", name=name.partition("/")[0]) is None:
+        # Not 404: whether somebody may is asked before, and fails. Nor does it say where to get a token.
+        raise Refusal("UNAUTHORIZED", f"project {name.partition('/')[0]} not found", Www_Authenticate="")
     if not _may(ask, name, action):
         raise _unauthorized(ask, f"unauthorized to access repository: {name}, action: {action}", scope)
 
@@ -144,8 +156,9 @@ async def _put_manifest(ask: Ask, project: Row, name: str, reference: str) -> Re
     artifact = record(ask.store, project, name, body, media, await read_config(ask.harbor, name, manifest))
     if tag:
         set_tag(ask.store, artifact, tag)
-    if artifact["subject"]:
-        given.headers["OCI-Subject"] = artifact["subject"]
+        record_signature(artifact, manifest, tag)
+    if manifest.get("subject"):
+        given.headers["OCI-Subject"] = manifest["subject"]["digest"]
     announce(ask.harbor, "PUSH_ARTIFACT", artifact, tag or artifact["digest"], ask.by, {}, {})
     if project["metadata"].get("auto_scan") == "true" and artifact["type"] == "IMAGE" and ask.harbor.setting("scanner"):
         start(ask.harbor, artifact, "vulnerability", tag, ask.by)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 from deployments.sandbox.harbor.answers import Refusal
 from deployments.sandbox.harbor.asks import Ask, Harbor
@@ -17,9 +18,12 @@ SBOM = "application/vnd.goharbor.harbor.sbom.v1"
 ACCESSORIES = {
     SBOM: "sbom.harbor",
     "application/vnd.dev.cosign.artifact.sig.v1+json": "signature.cosign",
+    "application/vnd.dev.sigstore.bundle.v0.3+json": "signature.cosign",
     "application/vnd.cncf.notary.signature": "signature.notation",
 }
 """What an accessory is, by its artifact type or else by its configuration's media type."""
+_SIGNATURE_TAG = re.compile(r"sha256-([a-f0-9]{64})\.sig")
+SIGNED = "application/vnd.dev.cosign.simplesigning.v1+json"
 
 
 def digest_of(body: bytes) -> str:
@@ -57,6 +61,13 @@ def record_blob(store: Store, project: Row, digest: str, size: int) -> None:
         store.add("blobs", project_id=project["id"], digest=digest, size=size)
 
 
+def record_signature(artifact: Row, manifest: Row, tag: str) -> None:
+    """What has a layer of cosign's under cosign's tag is an accessory of the image that the tag means, there or not."""
+    named = _SIGNATURE_TAG.fullmatch(tag)
+    if named and SIGNED in [layer.get("mediaType") for layer in manifest.get("layers", ())]:
+        artifact.update(subject=f"sha256:{named[1]}", signature=True)
+
+
 def set_tag(store: Store, artifact: Row, name: str) -> None:
     """The tag is the artifact's, also when it was another's."""
     seen = store.one("tags", repository_id=artifact["repository_id"], name=name)
@@ -89,10 +100,16 @@ def accessories(store: Store, artifact: Row) -> list[Row]:
             "id": row["id"], "artifact_id": row["id"], "subject_artifact_id": artifact["id"],
             "subject_artifact_digest": row["subject"], "subject_artifact_repo": row["repository_name"],
             "size": row["size"], "digest": row["digest"], "icon": "", "creation_time": row["push_time"],
-            "type": ACCESSORIES.get(row["artifact_type"], ACCESSORIES.get(row["media_type"], "subject.accessory")),
+            "type": _kind(row),
         }
         for row in store.rows("artifacts", **about)
     ]  # fmt: skip
+
+
+def _kind(row: Row) -> str:
+    if row.get("signature"):
+        return "signature.cosign"
+    return ACCESSORIES.get(row["artifact_type"], ACCESSORIES.get(row["media_type"], "subject.accessory"))
 
 
 def delete(harbor: Harbor, artifact: Row, by: tuple[str, str]) -> None:
