@@ -27,10 +27,10 @@ PASSED = CheckResult(name="a user signs in", passed=True, detail="in", seconds=0
 FENCE = cast("Fence", SimpleNamespace(waited=False))
 CHANGE = Plan((Change.of(Action.CREATE, "Namespace jupyterhub-test"),))
 LOOKS = (
-    "pin_images", "fetch_chart", "check_cluster", "check_release", "check_monitoring", "want_values",
+    "pin_images", "fetch_chart", "look_at_harbor", "check_cluster", "check_release", "check_monitoring", "want_values",
     "plan_cluster", "plan_release", "plan_monitoring",
 )  # fmt: skip
-WRITES = ("ensure_namespace", "ensure_cluster", "ensure_release", "ensure_monitoring", "check_hub")
+WRITES = ("ensure_namespace", "ensure_cluster", "set_up_harbor", "ensure_release", "ensure_monitoring", "check_hub")
 CHART = ChartArchive(Path("chart.tgz"), RELEASE.chart, RELEASE.chart_digest)
 
 
@@ -48,6 +48,10 @@ def replace_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "check_cluster": (),
         "pin_images": IMAGES,
         "fetch_chart": CHART,
+        "look_at_harbor": Plan(),
+        "set_up_harbor": None,
+        "plan_protection": Plan(),
+        "protect_image": None,
         "check_release": (),
         "check_monitoring": (),
         "want_values": {"hub": {}},

@@ -17,7 +17,7 @@ import pytest
 from keycloak import KeycloakAdmin
 from kubernetes import client, config
 
-from deployments.sandbox.addresses import HOSTS_DOMAIN
+from deployments.sandbox.addresses import HOSTS_DOMAIN, REGISTRY
 from deployments.sandbox.contents import tls_secret
 from deployments.sandbox.environment import sandbox_environment
 from deployments.sandbox.paths import CLONE, Paths
@@ -132,6 +132,10 @@ def open_sandbox() -> Sandbox:
     return Sandbox(paths, environment, document, Audit(paths.audit_log), connect(paths.kubeconfig))
 
 
+BASE_NOTEBOOK = f"{REGISTRY}/iav/base-notebook:v1"
+"""What the sandbox has of notebook images before one is built."""
+
+
 def new_profile(sandbox: Sandbox, folder: Path, namespace: str) -> Profile:
     """A profile for a hub in a namespace of its own, and what operations bring there beforehand."""
     password = folder / f"{namespace}.password"
@@ -148,13 +152,18 @@ def new_profile(sandbox: Sandbox, folder: Path, namespace: str) -> Profile:
 
 
 def new_thinkube(sandbox: Sandbox, folder: Path, namespace: str) -> Profile:
-    """A profile for a hub with a client of its own at the sandbox's Keycloak, and what operations bring beforehand."""
+    """A profile for a hub with a client of its own at the sandbox's Keycloak, and what operations bring beforehand.
+
+    Its image is one that is there from the start: nothing is built for it, and nothing set up in Harbor.
+    """
     operations_part(sandbox, namespace)
     own = Profile(
         folder / f"{namespace}.yaml", namespace, sandbox.paths.keycloak_users, {"extends": "sandbox", "name": namespace}
     )
     own.change(
         cluster={"namespace": namespace},
+        registry={"harbor": None},
+        image={"reference": BASE_NOTEBOOK, "build": None},
         identity={"client_id": namespace},
         release={"timeout": "60s"},
         ingress={"host": f"{namespace}.{HOSTS_DOMAIN}"},

@@ -469,8 +469,9 @@ def test_a_hub_that_fails_may_be_asked_again_and_one_that_refuses_not(status: in
 
 
 def _deploy(result: DeployResult | HubError) -> Any:
-    def run(_profile: str, *, plan_only: bool) -> DeployResult:
+    def run(_profile: str, *, plan_only: bool, image: str | None) -> DeployResult:
         assert plan_only in (True, False)
+        assert image is None
         if isinstance(result, HubError):
             raise result
         return result
