@@ -63,7 +63,7 @@ def test_keycloak_is_set_up_before_the_release_which_gets_the_new_clients_mark(
 ) -> None:
     result = module.deploy("sandbox")
     wrote = calls[calls.index("ensure_namespace") :]
-    assert wrote == [*WRITES[:2], *SET_UP, "want_values", *WRITES[2:]]
+    assert wrote == [*WRITES[:3], "protect_image", *SET_UP, "want_values", *WRITES[3:]]
     assert asked == [SignIn(ENDPOINTS, None), SignIn(ENDPOINTS, "mark-of-client")]
     assert [change.what for change in result.plan] == ["Namespace jupyterhub-test", "Client jupyterhub"]
 
