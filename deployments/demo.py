@@ -24,7 +24,7 @@ from tasks.core.errors import HubError
 from tasks.core.process import run
 
 DONE, FAILED, BAD_INPUT = 0, 1, 3
-DEPLOY_SECONDS = 1800
+FLOW_SECONDS = 3600
 SANDBOX_PROFILE = "sandbox"
 
 
@@ -73,13 +73,14 @@ def _deploy(profile: str, hub: Hub, kubeconfig: str | None, paths: Paths, starte
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"deploying {hub.name}")
     try:
-        run(
-            [sys.executable, "-m", "flows", "deploy", profile],
-            env=environment,
-            timeout=DEPLOY_SECONDS,
-            remedy="mend what the lines above name, and run it again",
-            on_line=lambda line: console.print(line, markup=False),
-        )
+        for name in ("rebuild-image", "deploy") if hub.image.build else ("deploy",):
+            run(
+                [sys.executable, "-m", "flows", name, profile],
+                env=environment,
+                timeout=FLOW_SECONDS,
+                remedy="mend what the lines above name, and run it again",
+                on_line=lambda line: console.print(line, markup=False),
+            )
     except HubError:
         print(f"{hub.name} was not deployed; the lines above say why, and what to do", file=sys.stderr)
         return FAILED

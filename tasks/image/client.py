@@ -134,7 +134,7 @@ class Engine:
         )
         try:
             for record in self._watch("build", f"build stage {target}", records, log):
-                for line in str(record.get("stream", "")).splitlines():
+                for line in filter(None, str(record.get("stream", "")).splitlines()):
                     say(line)
                     if step := log.hear(line):
                         begin(step)

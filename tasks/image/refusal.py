@@ -27,6 +27,8 @@ _PULL = (
      "the base is gone from its registry: name another one in image.build.base"),
     (r"unauthorized|denied|authentication", Permanent,
      "let the engine pull the base: log it in, or make the image public"),
+    (r"invalid tar header", Permanent,
+     "the engine does not know the base's compression (zstd): take Docker 23, or Podman 4, or newer"),
     *_EVERYWHERE,
     (f"{_BUSY}|{_LOST}|connection refused", Transient,
      "see that the engine reaches the base's registry, then run again"),

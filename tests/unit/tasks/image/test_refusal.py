@@ -20,6 +20,7 @@ from tasks.image.refusal import refused, unreachable
         ),
         ("pull", "dial tcp 10.0.0.1:443: connect: connection refused", Transient, "reaches the base's registry"),
         ("pull", "dial tcp: lookup r.io: no such host", Permanent, "look up the registry's name"),
+        ("pull", "Error processing tar file(exit status 1): archive/tar: invalid tar header", Permanent, "Docker 23"),
         ("pull", "unauthorized: authentication required", Permanent, "let the engine pull the base"),
         (
             "build",
