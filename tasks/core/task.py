@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
+from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
@@ -28,8 +28,10 @@ def _exception(state: State[Any]) -> BaseException | None:
     return result if isinstance(result, BaseException) else None
 
 
-def hub_task(*, name: str, description: str) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """Decorator of our tasks."""
+def hub_task(
+    *, name: str, description: str, cache_policy: CachePolicy = NO_CACHE
+) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Decorator of our tasks. ``cache_policy`` is for what can never become untrue."""
     return task(
         name=name,
         description=description,
@@ -37,6 +39,6 @@ def hub_task(*, name: str, description: str) -> Callable[[Callable[P, R]], Task[
         retry_delay_seconds=RETRY_DELAYS_SECONDS,
         retry_condition_fn=is_transient,
         # A hit would only say that things were once as they should be; each task looks for itself.
-        cache_policy=NO_CACHE,
-        persist_result=False,
+        cache_policy=cache_policy,
+        persist_result=cache_policy is not NO_CACHE,
     )

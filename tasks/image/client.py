@@ -85,6 +85,11 @@ class Engine:
         with _asked(f"look at {reference}"):
             return str(self._client.images.get(reference).attrs["Architecture"])
 
+    def list_sizes(self) -> tuple[tuple[str, int], ...]:
+        """Every tag of an image, with the bytes that it has unpacked."""
+        with _asked("list its images"):
+            return tuple((tag, image.attrs["Size"]) for image in self._client.images.list() for tag in image.tags)
+
     def read_layers(self, reference: str) -> tuple[str, ...]:
         """The digests of an image's layers, unpacked."""
         with _asked(f"look at {reference}"):

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
+from prefect.cache_policies import CacheKeyFnPolicy
+from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
 from config.image import CUDA_LIST, OWN_LIST, Build
@@ -76,7 +79,15 @@ def check_engine(hub: Hub) -> tuple[Problem, ...]:
     return engine_problems(seen)
 
 
-@hub_task(name="read base", description="Looks what the base image has already.")
+def _by_digest(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    return f"base-{parameters['base'].digest.replace(':', '-')}"
+
+
+@hub_task(
+    name="read base",
+    description="Looks what the base image has already.",
+    cache_policy=CacheKeyFnPolicy(cache_key_fn=_by_digest),
+)
 def read_base(hub: Hub, base: PinnedImage) -> Base:
     """The base's Python, and its packages, as its own databases say. Raises Permanent when its registry lacks it."""
     with _engine(build_of(hub)) as engine:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from tests.bench.hubs import Hubs, bench_hubs
+from tests.bench.image import image
 from tests.bench.measure import Measured, hubwright, plain_helm
 from tests.bench.realm import realm
 from tests.bench.report import Figure, show
@@ -19,7 +20,7 @@ REQUESTS_NO_OP = 0.0
 def main() -> int:
     """Returns 0 when every target is met."""
     with bench_hubs() as hubs:
-        figures = [*_first(hubs), *_no_op(hubs), *_change(hubs), *realm(hubs)]
+        figures = [*_first(hubs), *_no_op(hubs), *_change(hubs), *realm(hubs), *image(hubs.sandbox)]
     return show(figures)
 
 

@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.sandbox.paths import CLONE
 from tests.bench.hubs import Hubs
-from tests.sandbox.conftest import RELEASE
+from tests.sandbox.conftest import RELEASE, Sandbox
 
 COMMAND_SECONDS = 300
 CHECKS = "check hub"
@@ -40,7 +40,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class _Ended:
+class Ended:
     """A command that ended, with what the kernel says that it and its children used."""
 
     seconds: float
@@ -52,11 +52,11 @@ class _Ended:
 def hubwright(hubs: Hubs) -> Measured:
     """Deploy our hub by the shell command."""
     start = hubs.sandbox.audit.now()
-    ended = _run(hubs.sandbox.command("deploy", str(hubs.ours), "--json"), hubs.sandbox.environment)
+    ended = run(hubs.sandbox.command("deploy", str(hubs.ours), "--json"), hubs.sandbox.environment)
     writes = hubs.sandbox.audit.writes(start, hubs.ours.namespace, ("hubwright", "Helm"))
-    run = re.search(r"flow-run/([0-9a-f-]{36})", ended.stderr)
-    assert run, ended.stderr
-    flow, steps = _read_times(hubs, UUID(run[1]))
+    found = re.search(r"flow-run/([0-9a-f-]{36})", ended.stderr)
+    assert found, ended.stderr
+    flow, steps = read_times(hubs.sandbox, UUID(found[1]), "record release")
     shell = ended.seconds - steps[CHECKS]
     return Measured(shell, ended.cpu_seconds, ended.memory, len(writes), shell, flow - steps[CHECKS], steps)
 
@@ -71,12 +71,12 @@ def plain_helm(hubs: Hubs, values: Mapping[str, Any]) -> Measured:
             "helm", "upgrade", RELEASE, str(hubs.chart), "--install", "--wait", "--timeout", "120s",
             "--namespace", hubs.theirs.namespace, "--values", file.name,
         ]  # fmt: skip
-        ended = _run(argv, hubs.sandbox.environment)
+        ended = run(argv, hubs.sandbox.environment)
     writes = hubs.sandbox.audit.writes(start, hubs.theirs.namespace, ("Helm",))
     return Measured(ended.seconds, ended.cpu_seconds, ended.memory, len(writes))
 
 
-def _run(argv: Sequence[str], environment: Mapping[str, str]) -> _Ended:
+def run(argv: Sequence[str], environment: Mapping[str, str]) -> Ended:
     """Run a command; one that takes too long or fails ends the benchmark."""
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as stderr:
@@ -88,24 +88,24 @@ def _run(argv: Sequence[str], environment: Mapping[str, str]) -> _Ended:
         stderr.seek(0)
         said = stderr.read()
     assert child.returncode == 0, said[-3000:]
-    return _Ended(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, said)
+    return Ended(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, said)
 
 
-def _read_times(hubs: Hubs, run: UUID) -> tuple[float, dict[str, float]]:
+def read_times(sandbox: Sandbox, run_id: UUID, last_step: str) -> tuple[float, dict[str, float]]:
     """How long the flow run took until its last task ended, and how long each task did.
 
     What comes after is Prefect's own: its heartbeat thread sleeps up to a second more (flow_engine.py, 3.8).
     """
     with (
-        temporary_settings({PREFECT_API_URL: hubs.sandbox.environment["PREFECT_API_URL"]}),
+        temporary_settings({PREFECT_API_URL: sandbox.environment["PREFECT_API_URL"]}),
         get_client(sync_client=True) as client,
     ):
         deadline = time.monotonic() + 30
         while True:  # what tasks were is told by events, which the server works off a little later
-            flow = client.read_flow_run(run)
-            tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run])))
+            flow = client.read_flow_run(run_id)
+            tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id])))
             times = {task.name.rpartition("-")[0]: (task.start_time, task.end_time) for task in tasks}
-            if "record release" in times and all(all(pair) for pair in times.values()):
+            if last_step in times and all(all(pair) for pair in times.values()):
                 break
             assert time.monotonic() < deadline, times
             time.sleep(0.5)
