@@ -68,7 +68,8 @@ class _Added:
 def _added(sandbox: Sandbox, profile: Profile, podman: _Podman) -> Iterator[_Added]:
     for number in range(len(ADDED) + 1):
         print(f"a package added, round {number} of {len(ADDED)}", flush=True)
-        profile.change(image={"build": {"packages": list(ADDED[:number])}})
+        build = {**profile.text["image"]["build"], "packages": list(ADDED[:number])}
+        profile.change(image={"build": build})
         _flow(sandbox, profile, "lock-image")
         hub = load_profile(str(profile))
         inputs, packages = _inputs(hub)

@@ -176,6 +176,14 @@ def sandbox() -> Sandbox:
     return open_sandbox()
 
 
+@pytest.fixture(scope="session")
+def demo_image(sandbox: Sandbox) -> dict[str, Any]:
+    """The image of the demo's hub, of the lists that come along, is in Harbor; what the flow ended with."""
+    ended = sandbox.flows("rebuild-image", "sandbox", "--json")
+    assert ended.code == 0, ended.stderr[-3000:]
+    return ended.result
+
+
 @pytest.fixture
 def keycloak_admin(sandbox: Sandbox) -> KeycloakAdmin:
     """The realm as its administrator, whom no flow knows: to arrange things, and to look behind Hubwright's back."""

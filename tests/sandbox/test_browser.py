@@ -63,6 +63,7 @@ def browser(_packages: None, sandbox: Sandbox, tmp_path: Path) -> Generator[Brow
     yield from _open(tmp_path)
 
 
+@pytest.mark.usefixtures("demo_image")
 def test_bob_signs_in_runs_a_cell_signs_out_and_is_asked_again(sandbox: Sandbox, browser: Browser) -> None:
     ended = sandbox.flows("deploy", "sandbox", "--json")
     assert ended.code == 0, ended.stderr[-3000:]

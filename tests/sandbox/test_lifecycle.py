@@ -82,6 +82,7 @@ def test_killed_supervisor_and_up_again_is_healthy(sandbox: Sandbox) -> None:
     wait_until("sandbox", "be healthy", missing, seconds=30, remedy="read its logs")
 
 
+@pytest.mark.usefixtures("demo_image")
 def test_down_leaves_nothing_and_up_brings_the_same_hub_back(sandbox: Sandbox) -> None:
     """The demo's hub keeps its volumes, its database and its release: the deploy after it has nothing to do."""
     before = sandbox.flows("deploy", "sandbox", "--json")
@@ -103,3 +104,6 @@ def test_down_leaves_nothing_and_up_brings_the_same_hub_back(sandbox: Sandbox) -
     assert after.code == 0, after.stderr[-3000:]
     assert after.result["plan"] == []
     assert after.result["record"]["revision"] == before.result["record"]["revision"]
+    image = sandbox.flows("rebuild-image", "sandbox", "--json")
+    assert image.code == 0, image.stderr[-3000:]
+    assert not image.result["built"]
