@@ -26,6 +26,7 @@ from config.spec import Hub
 from deployments.sandbox.addresses import HARBOR, REGISTRY
 from deployments.sandbox.harbor.operations import connect
 from tasks.core.kubernetes import Kubernetes
+from tasks.core.objects import NAMESPACE
 from tasks.core.robots import read_build_robot
 from tasks.image.client import EPOCH, Engine
 from tasks.image.context import write_context
@@ -171,11 +172,13 @@ class _Podman:
         assert done.returncode == 0, (words[0], done.stderr[-3000:])
 
     def _environment(self) -> dict[str, str]:
-        storage = self.folder / "storage.conf"
+        storage, settings = self.folder / "storage.conf", self.folder / "containers.conf"
+        own = (self.sandbox.paths.config / settings.name).read_text()
+        settings.write_text(re.sub(r'(tmp_dir) = ".*"', rf'\1 = "{self.folder}/run"', own))
         where = {"graphroot": self.folder / "storage", "runroot": self.folder / "run"}
         lines = ["[storage]", 'driver = "overlay"', *(f'{key} = "{path}"' for key, path in where.items())]
         storage.write_text("\n".join(lines) + "\n")
-        given = {"CONTAINERS_CONF": self.sandbox.paths.config / "containers.conf", "CONTAINERS_STORAGE_CONF": storage}
+        given = {"CONTAINERS_CONF": settings, "CONTAINERS_STORAGE_CONF": storage}
         return {**os.environ, **{key: str(value) for key, value in given.items()}, "TMPDIR": str(self.folder)}
 
 
@@ -213,4 +216,5 @@ def _forget(sandbox: Sandbox, name: str) -> None:
         for path in (f"{name}/repositories/notebook", name):
             harbor.delete(f"/api/v2.0/projects/{path}")
             harbor.cookies.clear()
-    client.CoreV1Api(sandbox.api()).delete_namespace(name)
+    if sandbox.kubernetes.read(NAMESPACE, name, None):
+        client.CoreV1Api(sandbox.api()).delete_namespace(name)
