@@ -108,15 +108,9 @@ class Engine:
                 say(f"pull: {record['status']}")
 
     def build(
-        self,
-        context: IO[bytes],
-        target: str,
-        tag: str,
-        arguments: Mapping[str, str],
-        begin: Callable[[Step], None],
-        say: Say,
+        self, context: IO[bytes], tag: str, arguments: Mapping[str, str], begin: Callable[[Step], None], say: Say
     ) -> str:
-        """The engine has the image of a stage under a local tag; returns its id, which is its configuration's digest.
+        """The engine has the image of a context's Containerfile under a local tag; returns its id.
 
         ``context`` is a tar. ``begin`` hears each step. Raises Permanent with the failed step's own last lines.
         """
@@ -128,7 +122,6 @@ class Engine:
                 fileobj=context,
                 custom_context=True,
                 dockerfile="Containerfile",
-                target=target,
                 tag=tag,
                 buildargs=dict(arguments),
                 network_mode="host",
@@ -138,7 +131,7 @@ class Engine:
             )
         )
         try:
-            for record in self._watch("build", f"build stage {target}", records, log):
+            for record in self._watch("build", f"build {tag}", records, log):
                 for line in filter(None, str(record.get("stream", "")).splitlines()):
                     say(line)
                     if step := log.hear(line):
@@ -147,7 +140,7 @@ class Engine:
         finally:
             self._api.params = {}
         if not built:
-            raise refused("build", f"build stage {target}", "it ended without an image", log.last_words)
+            raise refused("build", f"build {tag}", "it ended without an image", log.last_words)
         return built
 
     def push(self, local: str, repository: str, tag: str, login: Login, say: Say) -> None:

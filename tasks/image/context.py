@@ -12,6 +12,8 @@ from tasks.core.errors import Permanent
 
 EXECUTABLE, PLAIN = 0o755, 0o644
 SHEBANG = b"#!"
+TESTS = "tests"
+"""The folder of the tests, which has a Containerfile of its own."""
 
 
 def read_context(folder: Path) -> dict[str, bytes]:
@@ -22,9 +24,9 @@ def read_context(folder: Path) -> dict[str, bytes]:
     if not (folder / "Containerfile").is_file():
         remedy = "correct image.build.context in the profile: it is the folder of a Containerfile"
         raise Permanent("image", f"read {folder / 'Containerfile'}", "there is none", remedy)
-    own = [file for file in folder.iterdir() if file.is_file()]
-    tests = [file for file in (folder / "tests").rglob("*.py") if "__pycache__" not in file.parts]
-    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in sorted([*own, *tests])}
+    tests = (folder / TESTS).rglob("*")
+    files = [file for file in (*folder.iterdir(), *tests) if file.is_file() and "__pycache__" not in file.parts]
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in sorted(files)}
 
 
 def write_context(

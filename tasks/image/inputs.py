@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from config.images import PinnedImage
+from tasks.image.context import TESTS
 from tasks.image.locks import Locks
 
 CONTRACT = "docker-api-1.41/1"
@@ -40,6 +41,16 @@ class Inputs:
         return whole.hexdigest()
 
     @property
+    def own(self) -> dict[str, bytes]:
+        """The files that the image itself is built by."""
+        return {name: text for name, text in self.files.items() if not name.startswith(f"{TESTS}/")}
+
+    @property
+    def tests(self) -> dict[str, bytes]:
+        """The files that it is tried by, as a context of their own."""
+        return {name.partition("/")[2]: text for name, text in self.files.items() if name.startswith(f"{TESTS}/")}
+
+    @property
     def tag(self) -> str:
         """The tag of the image that is made from them, which never moves."""
         return f"inputs-{self.hash[:SHOWN_DIGITS]}"
@@ -50,7 +61,6 @@ def build_arguments(inputs: Inputs, about: Mapping[str, str]) -> dict[str, str]:
     return {
         "BASE": str(inputs.base),
         "CUDA": "yes" if inputs.cuda else "no",
-        "HUB_VERSION": inputs.hub_version,
         "BASE_NAME": inputs.base.name,
         "BASE_DIGEST": inputs.base.digest,
         "INPUTS": f"sha256:{inputs.hash}",

@@ -40,9 +40,10 @@ from tasks.image.locks import Locks, lock_problems, plan_locks, read_locks, writ
 from tasks.image.preflight import engine_problems
 from tasks.image.sbom import sbom_document
 from tasks.image.signature import MadeSignature, read_key, signing_payload
-from tasks.image.state import Step
 
 QUERY_SECONDS = 30.0
+TRIED_FROM = 0.9
+"""How much is done when the image is built and has to be tried."""
 FOLDERS = ("data-science", "jupyterlab", "development", CUDA_LIST, OWN_LIST)
 """The lists that have a layer of their own; any other is in the last one's."""
 
@@ -114,22 +115,19 @@ def build_image(hub: Hub, inputs: Inputs, packages: Mapping[str, Path]) -> Built
     """The engine has the image, and its tests passed. Steps that it did before are not done again."""
     build, say = build_of(hub), get_run_logger().info
     progress = Progress(f"build-{hub.name}", f"The image of {hub.name}:")
-    arguments = build_arguments(inputs, _labels(build))
-
-    def begin(step: Step) -> None:
-        progress.tell(step.part, step.what)
-
+    image, trial = (f"localhost/hubwright/{hub.name}:{name}" for name in ("image", "trial"))
     with _engine(build) as engine, TemporaryFile(prefix="hubwright-context-") as context:
         _pull(engine, inputs.base)
-        folders = ("debian", *(f"packages/{name}" for name in FOLDERS))
-        write_context(inputs.files, packages, folders, context)
-        # Its tests first: what they refuse is not even tagged. The stage before them is then built already.
-        for target in ("test", "notebook"):
-            context.seek(0)
-            image = engine.build(context, target, _local(hub, target), arguments, begin, say)
-        built = BuiltImage(image, engine.read_layers(image))
+        write_context(inputs.own, packages, ("debian", *(f"packages/{name}" for name in FOLDERS)), context)
+        arguments = build_arguments(inputs, _labels(build))
+        built = engine.build(context, image, arguments, lambda step: progress.tell(step.part, step.what), say)
+        with TemporaryFile(prefix="hubwright-context-") as tests:
+            write_context(inputs.tests, {}, (), tests)
+            tried = {"IMAGE": image, "HUB_VERSION": inputs.hub_version}
+            engine.build(tests, trial, tried, lambda step: progress.tell(TRIED_FROM, step.what), say)
+        layers = engine.read_layers(built)
     progress.tell(1.0, "built and tried")
-    return built
+    return BuiltImage(built, layers)
 
 
 @hub_task(name="push image", description="Pushes the image to the registry by the robot of the project.")
@@ -206,11 +204,6 @@ def _pull(engine: Engine, base: PinnedImage) -> None:
 
 def _folder(name: str) -> str:
     return name if name in FOLDERS else OWN_LIST
-
-
-def _local(hub: Hub, target: str) -> str:
-    """What the engine calls an image that is not pushed yet."""
-    return f"localhost/hubwright/{hub.name}:{target}"
 
 
 def _labels(build: Build) -> dict[str, str]:

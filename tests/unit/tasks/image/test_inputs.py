@@ -55,7 +55,8 @@ def test_a_context_is_the_same_bytes_for_the_same_contents(tmp_path: Path) -> No
     (tmp_path / "tests").mkdir()
     for name, text in (("Containerfile", "FROM x"), ("run", "#!/bin/sh\n"), ("tests/test_a.py", "pass")):
         (tmp_path / name).write_text(text)
-    wheel = tmp_path / "tests" / "a.whl"
+    wheel = tmp_path / "wheels" / "a.whl"
+    wheel.parent.mkdir()
     wheel.write_bytes(b"wheel")
     files = read_context(tmp_path)
     assert set(files) == {"Containerfile", "run", "tests/test_a.py"}
@@ -70,6 +71,12 @@ def test_a_context_is_the_same_bytes_for_the_same_contents(tmp_path: Path) -> No
     plain, executable = 0o644, 0o755
     assert modes.pop("debian") == modes.pop("run") == executable
     assert modes == dict.fromkeys(["Containerfile", "tests/test_a.py", "packages/own/a.whl"], plain)
+
+
+def test_tests_are_a_context_of_their_own() -> None:
+    both = replace(INPUTS, files={"Containerfile": b"FROM x", "tests/Containerfile": b"FROM y", "tests/a/b.py": b""})
+    assert both.own.keys() == {"Containerfile"}
+    assert both.tests == {"Containerfile": b"FROM y", "a/b.py": b""}
 
 
 def test_a_context_without_a_containerfile_is_a_mistake_of_the_profile(tmp_path: Path) -> None:
