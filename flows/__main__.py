@@ -41,9 +41,12 @@ def main(arguments: Sequence[str]) -> Exit:
     """Run one flow; logs go to standard error, the result to standard output."""
     options = _parser().parse_args(arguments)
     try:
-        load_profile(options.profile)
+        hub = load_profile(options.profile)
     except BadProfile as error:
         print(error, file=sys.stderr)
+        return Exit.BAD_INPUT
+    if options.builds and hub.image.build is None:
+        print(f"{options.profile}: image.build is missing: say there how the image is made", file=sys.stderr)
         return Exit.BAD_INPUT
     try:
         return options.run(options)
@@ -79,14 +82,14 @@ def _parser() -> argparse.ArgumentParser:
     one = flows.add_parser("deploy", help="deploy a hub, check it as a user would, record it")
     one.add_argument("--plan-only", action="store_true", help="show what would change (exit code 2), and stop")
     one.add_argument("--image", metavar="DIGEST", help="run this notebook image, whatever the profile's tag stands for")
-    one.set_defaults(run=_deploy)
+    one.set_defaults(run=_deploy, builds=False)
     two = flows.add_parser("rebuild-image", help="build the notebook image if something changed, push it, scan it")
     two.add_argument("--force", action="store_true", help="build also when Harbor has an image of the same inputs")
     two.add_argument("--deploy-after", action="store_true", help="then deploy the hub with exactly this image")
-    two.set_defaults(run=_rebuild_image)
+    two.set_defaults(run=_rebuild_image, builds=True)
     three = flows.add_parser("lock-image", help="look which packages the image's lists stand for today, and lock them")
     three.add_argument("--propose", action="store_true", help="show what would change (exit code 2), and write nothing")
-    three.set_defaults(run=_lock_image)
+    three.set_defaults(run=_lock_image, builds=True)
     for each in (one, two, three):
         each.add_argument("profile", help=f"{', '.join(profile_names())}, or the path of a .yaml")
         each.add_argument("--json", action="store_true", help="print the result as JSON")

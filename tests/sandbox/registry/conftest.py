@@ -88,8 +88,7 @@ class Admin:
     def push(self, hub: Hub, tag: str, layer: bytes) -> str:
         """An image that differs from others by its layer; returns its digest."""
         self.http.cookies.clear()
-        place = place_of(hub)
-        answer = push(self.http, f"{place.project}/{place.repository}", tag, layer)
+        answer = push(self.http, place_of(hub).path, tag, layer)
         assert answer.status_code == 201, answer.text
         return answer.headers["Docker-Content-Digest"]
 

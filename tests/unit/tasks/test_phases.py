@@ -17,6 +17,7 @@ from config.profiles import load_profile, profile_names
 from config.spec import EVERYBODY, Chart, Hub
 from flows import __main__ as command
 from flows.deploy import DeployResult
+from flows.rebuild_image import RebuildResult
 from tasks.cluster.plan import HubSecrets, plan_claim, wanted_objects
 from tasks.core.address import Address
 from tasks.core.change import Action, Change, Plan
@@ -511,6 +512,34 @@ def test_json_is_all_that_standard_output_gets(
     command.main(["deploy", "sandbox-iav-v1", "--json"])
     change = {"action": "create", "what": "Namespace n", "before": "", "after": ""}
     assert json.loads(capsys.readouterr().out) == {"plan": [change], "record": None, "checks": []}
+
+
+def test_a_rebuild_says_what_it_ended_with(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    result = RebuildResult(image="r.io/a/b@sha256:0", tags=("v1", "inputs-1"), inputs="1", built=False)
+    monkeypatch.setattr(command, "rebuild_image", lambda _profile, **_options: result)
+    assert command.main(["rebuild-image", "sandbox"]) == 0
+    assert "nothing changed; tags v1, inputs-1" in capsys.readouterr().out
+    assert command.main(["rebuild-image", "sandbox", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(result.model_dump_json())
+
+
+@pytest.mark.parametrize(
+    ("words", "plan", "code"),
+    [(["--propose"], CHANGED.plan, 2), (["--propose"], Plan(), 0), ([], CHANGED.plan, 0), (["--json"], Plan(), 0)],
+)
+def test_a_proposal_that_would_change_something_has_an_exit_code_of_its_own(
+    words: list[str], plan: Plan, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "lock_image", lambda _profile, **_options: plan)
+    assert command.main(["lock-image", "sandbox", *words]) == code
+
+
+@pytest.mark.parametrize("flow", ["rebuild-image", "lock-image"])
+def test_a_profile_that_builds_nothing_is_bad_input_for_what_builds(
+    flow: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main([flow, "iav-v1"]) == 3
+    assert "image.build is missing" in capsys.readouterr().err
 
 
 def test_a_hubs_address_is_that_of_its_ingress_unless_the_checks_have_another() -> None:

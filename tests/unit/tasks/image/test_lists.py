@@ -1,0 +1,65 @@
+"""Lists of packages: what they may say, and by what they are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.image import Build
+from tasks.core.errors import Permanent
+from tasks.image.lists import PackageList, read_debian_list, read_lists
+
+
+def _build(folder: Path, text: str = "pandas>=2\n", **fields: object) -> Build:
+    (folder / "lists").mkdir(exist_ok=True)
+    (folder / "lists" / "debian.txt").write_text("git\n# an editor\nnano\n")
+    (folder / "lists" / "cuda.txt").write_text("cupy-cuda12x\n")
+    file = folder / "team.txt"
+    file.write_text(text)
+    given = {"base": "r.io/base:v1", "context": str(folder), "lists": (str(file),), "locks": str(folder), **fields}
+    return Build.model_validate(given)
+
+
+def test_comments_and_blank_lines_say_nothing(tmp_path: Path) -> None:
+    text = "# our team's\n\npandas>=2  # for tables\n  scipy\n"
+    assert read_lists(_build(tmp_path, text)) == (PackageList("team", ("pandas>=2", "scipy")),)
+
+
+def test_own_packages_come_last_and_cuda_only_where_it_is_wanted(tmp_path: Path) -> None:
+    names = [one.name for one in read_lists(_build(tmp_path, packages=("polars>=1",), cuda=True))]
+    assert names == ["team", "cuda", "own"]
+
+
+def test_debian_packages_are_those_of_the_context_and_of_the_profile(tmp_path: Path) -> None:
+    assert read_debian_list(_build(tmp_path, debian_packages=("graphviz",))).requirements == ("git", "graphviz", "nano")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("pandas\n--index-url=https://x\n", r"team\.txt:2: '--index-url=https://x' is no requirement"),
+        ("-e .\n", r"team\.txt:1: '-e \.' is no requirement"),
+        ("tool @ https://x/tool.whl\n", r"team\.txt:1: tool is named by an address"),
+        ("pandas\n\nPandas>=2\n", r"team\.txt:3: pandas stands in line 1 too"),
+    ],
+)
+def test_what_is_no_list_is_told_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(Permanent, match=said):
+        read_lists(_build(tmp_path, text))
+
+
+def test_a_list_that_is_not_there_is_a_mistake_of_the_profile(tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match=r"image\.build\.lists"):
+        read_lists(_build(tmp_path, lists=(str(tmp_path / "none.txt"),)))
+
+
+def test_a_list_is_known_by_what_it_asks_for(tmp_path: Path) -> None:
+    [one] = read_lists(_build(tmp_path, "pandas>=2\nscipy\n"))
+    [same] = read_lists(_build(tmp_path, "scipy  # first\n\npandas>=2\n"))
+    [other] = read_lists(_build(tmp_path, "pandas>=3\nscipy\n"))
+    assert one.hash == same.hash != other.hash
+
+
+def test_names_are_canonical_and_without_extras() -> None:
+    assert PackageList("team", ("Dask[dataframe]>=1", "ruamel.yaml")).names == ("dask", "ruamel-yaml")
