@@ -13,7 +13,8 @@ from typing import IO, Any, cast
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from prefect_docker.host import DockerHost
-from requests.exceptions import RequestException
+from requests.exceptions import RequestException, Timeout
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from tasks.core.errors import HubError, Permanent, Transient
 from tasks.core.login import Login
@@ -175,8 +176,7 @@ class Engine:
         deadline = time.monotonic() + self._timeout
         for record in ask():
             if time.monotonic() > deadline:
-                remedy = "look what the engine is at; if it only needs longer, raise image.build.timeout"
-                raise Permanent(ENGINE, "go on", f"not done within {self._timeout:g} s", remedy)
+                raise _too_long("go on", self._timeout)
             yield record
 
     def _watch(
@@ -190,7 +190,9 @@ class Engine:
                 yield record
         except APIError as error:
             raise refused(kind, asked, str(error.explanation or error), log.last_words if log else "") from error
-        except (DockerException, RequestException) as error:
+        except (Timeout, ReadTimeoutError) as error:
+            raise _too_long(asked, self._timeout) from error
+        except (DockerException, RequestException, HTTPError) as error:
             remedy = "look whether the engine still runs, then run again"
             raise Transient(ENGINE, asked, f"the connection to it was lost: {error}", remedy) from error
 
@@ -206,8 +208,13 @@ def _asked(asked: str) -> Generator[None]:
         raise Permanent(
             ENGINE, asked, str(error.explanation or error), "run again: it was removed meanwhile"
         ) from error
-    except (DockerException, RequestException) as error:
+    except (DockerException, RequestException, HTTPError) as error:
         raise Transient(ENGINE, asked, str(error), "look whether the engine still runs, then run again") from error
+
+
+def _too_long(asked: str, seconds: float) -> HubError:
+    remedy = "look what the engine is at; if it only needs longer, raise image.build.timeout"
+    return Permanent(ENGINE, asked, f"not done within {seconds:g} s", remedy)
 
 
 def _auth(login: Login) -> dict[str, str]:

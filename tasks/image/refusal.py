@@ -88,5 +88,7 @@ def unreachable(address: str, error: BaseException) -> HubError:
         "start Podman's service (systemctl start podman.socket, or podman system service), and name its socket in"
         " image.build.engine or DOCKER_HOST"
     )
-    answered = "there is no such socket" if "No such file" in text else text[-SHOWN_CHARACTERS:]
-    return Permanent(ENGINE, asked, f"does not answer: {answered}", remedy)
+    if "No such file" in text:
+        return Permanent(ENGINE, asked, "there is no such socket", remedy)
+    # One that is being started anew answers soon: Podman 4.3 may end by itself when a build has failed.
+    return Transient(ENGINE, asked, f"does not answer: {text[-SHOWN_CHARACTERS:]}", remedy)

@@ -145,7 +145,7 @@ async def _put_manifest(ask: Ask, project: Row, name: str, reference: str) -> Re
         raise Refusal("REQUEST_ENTITY_TOO_LARGE", "request entity too large")
     tag = "" if ":" in reference else reference
     _check_movable(ask, name, tag)
-    check_fits(ask.store, project, len(body))
+    check_fits(ask.store, project, len(body) + _new_bytes(ask, project, body))
     given = await forward(
         ask.harbor, ask.request, f"/v2/{name}/manifests/{digest_of(body) if tag else reference}", body
     )
@@ -163,6 +163,14 @@ async def _put_manifest(ask: Ask, project: Row, name: str, reference: str) -> Re
     if project["metadata"].get("auto_scan") == "true" and artifact["type"] == "IMAGE" and ask.harbor.setting("scanner"):
         start(ask.harbor, artifact, "vulnerability", tag, ask.by)
     return given
+
+
+def _new_bytes(ask: Ask, project: Row, body: bytes) -> int:
+    """How much of a manifest's blobs the project is not counted for yet: the registry may have them of another."""
+    manifest: dict[str, Any] = json.loads(body)
+    parts = [part for part in (manifest.get("config"), *manifest.get("layers", ())) if part]
+    known = {row["digest"] for row in ask.store.rows("blobs", project_id=project["id"])}
+    return sum(part["size"] for part in parts if part["digest"] not in known)
 
 
 def _check_movable(ask: Ask, name: str, tag: str) -> None:

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -154,9 +153,8 @@ def test_of_two_runs_at_once_one_builds(own: Own) -> None:
     assert sum("Ran 5 tests" in one.stderr for one in ended) == 1
 
 
-@pytest.mark.parametrize("step", ["STEP 3/4", "push: The push"])
-def test_a_run_that_was_killed_is_run_again_from_the_top(own: Own, step: str, tmp_path: Path) -> None:
-    own.build(packages=["humanize", "toolz", "wrapt", "idna" if "STEP" in step else "zipp"])
+def test_a_run_that_was_killed_is_run_again_from_the_top(own: Own, tmp_path: Path) -> None:
+    own.build(packages=["humanize", "toolz", "wrapt", "zipp"])
     own.lock()
     said = tmp_path / "said"
     with said.open("w") as stream:
@@ -165,7 +163,7 @@ def test_a_run_that_was_killed_is_run_again_from_the_top(own: Own, step: str, tm
             stdout=subprocess.DEVNULL, stderr=stream, start_new_session=True,
         )  # fmt: skip
         deadline = time.monotonic() + KILL_SECONDS
-        while step not in said.read_text():
+        while "push: The push" not in said.read_text():
             assert running.poll() is None, said.read_text()[-2000:]
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -62,19 +62,22 @@ def test_the_words_of_the_failed_step_count_and_are_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "answered", "remedy"),
+    ("error", "kind", "answered", "remedy"),
     [
-        (PermissionError(13, "Permission denied"), "permission denied", "a user who may write to that socket"),
         (
-            ConnectionError("FileNotFoundError(2, 'No such file or directory')"),
-            "no such socket",
-            "start Podman's service",
+            PermissionError(13, "Permission denied"),
+            Permanent,
+            "permission denied",
+            "a user who may write to that socket",
         ),
-        (ConnectionError("Connection refused"), "Connection refused", "start Podman's service"),
+        (ConnectionError("No such file or directory"), Permanent, "there is no such socket", "start Podman's service"),
+        (ConnectionError("Connection refused"), Transient, "Connection refused", "start Podman's service"),
     ],
 )
-def test_an_engine_that_does_not_answer_is_told_with_what_helps(error: Exception, answered: str, remedy: str) -> None:
+def test_an_engine_that_does_not_answer_is_told_with_what_helps(
+    error: Exception, kind: type[HubError], answered: str, remedy: str
+) -> None:
     found = unreachable("unix:///x.sock", error)
-    assert isinstance(found, Permanent)
+    assert type(found) is kind
     assert answered in found.answered
     assert remedy in found.remedy
