@@ -17,6 +17,7 @@ from config.profiles import BadProfile, load_profile, profile_names
 from flows.deploy import DeployResult, deploy
 from flows.lock_image import lock_image
 from flows.rebuild_image import RebuildResult, rebuild_image
+from flows.renew_robots import renew_robots
 from tasks.core.change import Plan
 from tasks.core.errors import HubError
 
@@ -67,12 +68,14 @@ def _rebuild_image(options: argparse.Namespace) -> Exit:
     return Exit.DONE
 
 
+def _renew_robots(options: argparse.Namespace) -> Exit:
+    _show_plan(renew_robots(options.profile), "Nothing to renew.", as_json=options.json)
+    return Exit.DONE
+
+
 def _lock_image(options: argparse.Namespace) -> Exit:
     plan = lock_image(options.profile, propose=options.propose)
-    if options.json:
-        print(json.dumps({"plan": [asdict(change) for change in plan]}))
-    else:
-        Console().print(_plan_table(plan, "Nothing to change: the locks are those of today."))
+    _show_plan(plan, "Nothing to change: the locks are those of today.", as_json=options.json)
     return Exit.CHANGES if options.propose and not plan.empty else Exit.DONE
 
 
@@ -90,7 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     three = flows.add_parser("lock-image", help="look which packages the image's lists stand for today, and lock them")
     three.add_argument("--propose", action="store_true", help="show what would change (exit code 2), and write nothing")
     three.set_defaults(run=_lock_image, builds=True)
-    for each in (one, two, three):
+    four = flows.add_parser("renew-robots", help="renew the robots of the hub's Harbor before their time is over")
+    four.set_defaults(run=_renew_robots, builds=False)
+    for each in (one, two, three, four):
         each.add_argument("profile", help=f"{', '.join(profile_names())}, or the path of a .yaml")
         each.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser
@@ -114,6 +119,13 @@ def _show(result: DeployResult, *, as_json: bool) -> None:
     for check in result.checks:
         sign = "✓" if check.passed else "✗"
         console.print(f"{sign} {check.name} ({check.seconds:.1f} s): {check.detail}", markup=False, soft_wrap=True)
+
+
+def _show_plan(plan: Plan, nothing: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"plan": [asdict(change) for change in plan]}))
+    else:
+        Console().print(_plan_table(plan, nothing))
 
 
 def _plan_table(plan: Plan, nothing: str = "Nothing to change: everything is as it should be.") -> Table | str:

@@ -16,7 +16,7 @@ from config.profiles import load_profile
 from config.spec import Hub
 from flows.deploy import Profile, deploy
 from flows.fences import fence_of
-from flows.registry import look_at_harbor, set_up_harbor
+from flows.registry import look_at_harbor, set_up_if_needed
 from tasks.cluster.phase import ensure_namespace
 from tasks.core.artifacts import show_findings, show_image
 from tasks.core.problems import Gathering, require_ready
@@ -86,12 +86,7 @@ def prepare(hub: Hub) -> Inputs:
     inputs = looks.attempt(gather_inputs, hub, base, chart.hub_version) if base and chart else None
     require_ready(hub.name, looks.problems, "a rebuild of its image")
     assert inputs
-    for change in plan:
-        get_run_logger().info("plan: %s", change)
-    if not plan.empty:
-        ensure_namespace(hub)
-        with fence_of(hub) as fence:
-            set_up_harbor(hub, fence)
+    set_up_if_needed(hub, plan)
     return inputs
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from prefect.logging import get_run_logger
+
 from config.spec import Hub
+from flows.fences import fence_of
+from tasks.cluster.phase import ensure_namespace
 from tasks.core.change import Plan
 from tasks.core.fence import Fence
 from tasks.core.problems import Gathering
@@ -27,3 +31,14 @@ def set_up_harbor(hub: Hub, fence: Fence) -> None:
     ensure_project(hub, fence)
     ensure_robots(hub, fence)
     ensure_policies(hub, fence)
+
+
+def set_up_if_needed(hub: Hub, plan: Plan) -> None:
+    """What a look found is put right, alone at the hub; nothing is written when that is nothing."""
+    for change in plan:
+        get_run_logger().info("plan: %s", change)
+    if plan.empty:
+        return
+    ensure_namespace(hub)
+    with fence_of(hub) as fence:
+        set_up_harbor(hub, fence)

@@ -15,6 +15,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 import flows.rebuild_image as module
 from config.images import PinnedImage
+from flows import registry
 from tasks.core.change import Action, Change, Plan
 from tasks.core.errors import Permanent
 from tasks.core.fence import Fence
@@ -76,7 +77,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     chart = ChartArchive(CHART.path, CHART.title, CHART.digest, "", "5.5.0")
     steps.answer(
         pin_base=BASE, fetch_chart=chart, look_at_harbor=Plan(), gather_inputs=inputs(), ensure_namespace=Plan(),
-        set_up_harbor=None, find_image=None, check_engine=(), read_base=None, fetch_packages={}, build_image=BUILT,
+        set_up_if_needed=None, find_image=None, check_engine=(), read_base=None, fetch_packages={}, build_image=BUILT,
         push_image=None, confirm_push=NEW, has_sbom=False, describe_image=b"{}", attach_sbom=None, scan_image=CLEAN,
         sign_image=None, attach_signature=True, tag_image=True,
     )  # fmt: skip
@@ -87,6 +88,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
 def test_what_harbor_lacks_is_built_vouched_for_and_tagged_in_this_order(steps: Steps) -> None:
     result = module.rebuild_image("sandbox")
     assert sorted(steps.calls[: len(LOOKS)]) == sorted(LOOKS)
+    assert steps.calls[len(LOOKS)] == "set_up_if_needed"
     assert steps.since("ensure_namespace") == [
         *BUILDS, "has_sbom", "describe_image", "attach_sbom", "scan_image", "sign_image", "tag_image",
     ]  # fmt: skip
@@ -154,6 +156,10 @@ def test_everything_that_is_missing_is_told_at_once(steps: Steps) -> None:
 
 def test_harbor_is_set_up_under_the_hubs_fence_when_something_is_to_change(steps: Steps) -> None:
     steps.answer(look_at_harbor=Plan((Change.of(Action.CREATE, "Project thinkube"),)), find_image=NEW)
+    steps.monkeypatch.setattr(module, "set_up_if_needed", registry.set_up_if_needed)
+    for name in ("ensure_namespace", "set_up_harbor"):
+        steps.monkeypatch.setattr(registry, name, stand_in(name, lambda: None, steps.calls))
+    steps.monkeypatch.setattr(registry, "fence_of", steps.fence)
     module.rebuild_image("sandbox")
     assert steps.fences == [""]
     assert steps.calls.index("set_up_harbor") < steps.calls.index("find_image")
