@@ -108,7 +108,6 @@ def test_nothing_is_built_when_harbor_has_the_image_of_the_same_inputs(steps: St
 def test_force_builds_although_harbor_has_it(steps: Steps) -> None:
     steps.answer(find_image=OLD)
     assert module.rebuild_image("sandbox", force=True).built
-    assert "find_image" not in steps.calls
     assert "build_image" in steps.calls
 
 
@@ -118,6 +117,7 @@ def test_a_tag_that_somebody_moved_is_noticed_and_the_image_built_again(steps: S
     steps.answer(find_image=OLD)
     result = module.rebuild_image("sandbox")
     assert "build_image" in steps.calls
+    assert result.built
     assert result.image.endswith(f"@{NEW}")
 
 
@@ -135,6 +135,7 @@ def test_who_waited_while_another_run_built_it_builds_nothing(steps: Steps) -> N
     steps.answer(find_image=lambda: next(answers))
     result = module.rebuild_image("sandbox")
     assert "build_image" not in steps.calls
+    assert not result.built
     assert result.image.endswith(f"@{NEW}")
 
 
