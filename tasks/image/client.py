@@ -196,7 +196,7 @@ class Engine:
         try:
             for record in records:
                 if said := record.get("error") or (record.get("errorDetail") or {}).get("message"):
-                    raise refused(kind, asked, str(said), log.last_words if log else "")
+                    raise refused(kind, asked, str(said), log.words_of(str(said)) if log else "")
                 yield record
         except APIError as error:
             raise refused(kind, asked, str(error.explanation or error), log.last_words if log else "") from error

@@ -11,11 +11,13 @@ SHOWN_CHARACTERS = 300
 ENGINE = "container engine"
 _LOST = (
     r"connection re|EOF|timeout|timed out|unreachable|no route to host|broken pipe|\bi/o |TLS handshake|\b50[0234]\b"
-    r"|status: 5"
+    r"|status: 5|no Location header|closed network connection"
 )
 _BUSY = r"\b429\b|toomanyrequests|too many requests"
 _DIGEST = re.compile(r"[0-9a-f]{12,}")
 """Its digits are no status."""
+_QUERY = re.compile(r"\?[^\s:\"]+")
+"""Where an upload stands, for the registry alone: a hundred letters that nobody reads."""
 
 # fmt: off
 _FULL = (
@@ -66,6 +68,8 @@ _PUSH = (
     (r"unauthorized|denied|forbidden|authentication|\b40[13]\b", Permanent,
      "the robot may not push: it expired, or lost its rights; run again, it is renewed at the start"),
     (f"{_BUSY}|{_LOST}|connection refused", Transient, "the push goes on where it was, once the registry answers"),
+    # So an engine words a refusal with a code that it does not know: Harbor's 429, and what proxies say.
+    (r"unknown\)?\s*$", Transient, "look at the registry's log: the engine does not tell what it answered"),
     (r"", Permanent, "push the image by hand where the engine runs, and look at what it says"),
 )
 # fmt: on
@@ -81,8 +85,13 @@ def refused(kind: str, asked: str, said: str, last_words: str = "") -> HubError:
     error, remedy = next(
         (error, remedy) for words, error, remedy in RULES[kind] if re.search(words, whole, re.IGNORECASE)
     )
-    text = said.strip()[-SHOWN_CHARACTERS:]
+    text = _end(_QUERY.sub("", said.strip()))
     return error(ENGINE, asked, f"{text}\n    {last_words}" if last_words else text, remedy)
+
+
+def _end(text: str) -> str:
+    """The last of it, from a word on: what an engine tried at last stands there."""
+    return text if len(text) <= SHOWN_CHARACTERS else f"… {text[-SHOWN_CHARACTERS:].partition(' ')[2]}"
 
 
 def unreachable(address: str, error: BaseException) -> HubError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 LAST_LINES = 15
+LAST_STEPS = 40
 _PODMAN_STEP = re.compile(r"^(?:\[(?P<stage>\d+)/(?P<stages>\d+)\] )?STEP (?P<step>\d+)/(?P<steps>\d+): (?P<what>.*)$")
 _DOCKER_STEP = re.compile(r"^Step (?P<step>\d+)/(?P<steps>\d+) : (?P<what>.*)$")
 
@@ -38,28 +39,47 @@ class Step:
     part: float
 
 
-@dataclass
-class BuildLog:
-    """What a build says, step by step; ``last_words`` are the present step's own."""
+@dataclass(frozen=True)
+class _Heard:
+    """A step, and its last lines; lines before the first step have none."""
 
     step: Step | None = None
-    _lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
+
+    @property
+    def words(self) -> str:
+        title = [f"at {self.step.what}"] if self.step else []
+        return "\n    ".join([*title, *self.lines])
+
+
+@dataclass
+class BuildLog:
+    """What a build says, step by step."""
+
+    _heard: deque[_Heard] = field(default_factory=lambda: deque([_Heard()], maxlen=LAST_STEPS))
 
     def hear(self, line: str) -> Step | None:
         """The step that a line begins; None when it goes on with the one before."""
         begun = parse_step(line)
-        if begun is None:
-            self._lines.append(line)
-            return None
-        self._lines.clear()
-        self.step = begun
+        if begun:
+            self._heard.append(_Heard(begun))
+        else:
+            self._heard[-1].lines.append(line)
         return begun
 
     @property
     def last_words(self) -> str:
         """The last lines of the present step, under its name."""
-        title = [f"at {self.step.what}"] if self.step else []
-        return "\n    ".join([*title, *self._lines])
+        return self._heard[-1].words
+
+    def words_of(self, said: str) -> str:
+        """The last lines of the step that failed, as the engine names it; where it names none, of the present one.
+
+        Podman begins other stages before it tells that one failed.
+        """
+        named = [one for one in self._heard if one.step and f'STEP "{one.step.what}"' in said]
+        spoken = [one for one in named if one.lines]
+        return (spoken or named or self._heard)[-1].words
 
 
 def parse_step(line: str) -> Step | None:

@@ -6,6 +6,7 @@ import pytest
 
 from tasks.core.errors import HubError, Permanent, Transient
 from tasks.image.refusal import refused, unreachable
+from tasks.image.state import BuildLog
 
 
 @pytest.mark.parametrize(
@@ -45,8 +46,17 @@ from tasks.image.refusal import refused, unreachable
         ("push", "project a not found", Permanent, "the project is gone"),
         ("push", "received unexpected HTTP status: 503 Service Unavailable", Transient, "goes on where it was"),
         ("push", "something odd about sha256:a503b429c401d403", Permanent, "push the image by hand"),
-        ("build", "x509: certificate of the step's own host", Permanent, "read the step's own lines"),
         ("push", "429 Too Many Requests", Transient, "goes on where it was"),
+        ("push", "uploading manifest v1 to 10.51.0.2:5000/b: unknown", Transient, "look at the registry's log"),
+        ("push", "determining upload URL: http: no Location header in response", Transient, "goes on where it was"),
+        (
+            "push",
+            "blob sha256:4034290123456789abcdef4034290123456789abcdef: connection reset by peer",
+            Transient,
+            "goes on where it was",
+        ),
+        ("push", 'Patch "https://r.io/v2/a": use of closed network connection', Transient, "goes on where it was"),
+        ("pull", "pinging container registry 10.51.0.2:5000: something odd", Permanent, "by hand"),
         ("push", "write tcp: connection reset by peer", Transient, "goes on where it was"),
     ],
 )
@@ -66,12 +76,7 @@ def test_the_words_of_the_failed_step_count_and_are_shown() -> None:
 @pytest.mark.parametrize(
     ("error", "kind", "answered", "remedy"),
     [
-        (
-            PermissionError(13, "Permission denied"),
-            Permanent,
-            "permission denied",
-            "a user who may write to that socket",
-        ),
+        (PermissionError(13, "Permission denied"), Permanent, "permission denied", "a user who may write to"),
         (ConnectionError("No such file or directory"), Permanent, "there is no such socket", "start Podman's service"),
         (ConnectionError("Connection refused"), Transient, "Connection refused", "start Podman's service"),
     ],
@@ -83,3 +88,33 @@ def test_an_engine_that_does_not_answer_is_told_with_what_helps(
     assert type(found) is kind
     assert answered in found.answered
     assert remedy in found.remedy
+
+
+def test_a_step_that_speaks_of_certificates_is_no_registry() -> None:
+    found = refused("build", "build", "exit status 1", "at RUN dpkg\n    Setting up ca-certificates\n    dpkg: error")
+    assert "read the step's own lines" in found.remedy
+
+
+def test_a_long_answer_is_shown_from_a_word_on_and_without_what_an_upload_is_called() -> None:
+    upload = f"https://r.io/v2/a/blobs/uploads/1?_state={'x' * 90}&digest=sha256%3Aab"
+    said = f"{'much said before ' * 30}{upload}: denied: full"
+    found = refused("push", "push", said)
+    assert found.answered.startswith("… ")
+    assert found.answered.endswith(" https://r.io/v2/a/blobs/uploads/1: denied: full")
+    assert "much said before" in found.answered
+    assert len(found.answered) <= 302
+
+
+def test_the_words_of_the_failed_step_are_shown_though_others_began_before_it_was_told() -> None:
+    log = BuildLog()
+    for line in (
+        "[1/3] STEP 2/2: RUN install",
+        "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES",
+        "[2/3] STEP 1/2: FROM base AS other",
+        "[2/3] STEP 2/2: RUN install",
+        "[3/3] STEP 1/1: COPY a /a",
+    ):
+        log.hear(line)
+    said = 'building at STEP "RUN install": exit status 1'
+    assert log.words_of(said) == "at RUN install\n    ERROR: THESE PACKAGES DO NOT MATCH THE HASHES"
+    assert log.words_of("lost") == log.last_words == "at COPY a /a"
