@@ -10,9 +10,10 @@ from pydantic import SecretStr
 
 from config.profiles import load_profile
 from config.spec import Hub
+from tasks.core.login import Login
 from tasks.registry.plan import wanted_secret
 from tasks.registry.policies import immutable_rule, retention
-from tasks.registry.state import ACCESS, Credential, KeptLogin, Kind, SeenHarbor, SeenProject, SeenRobot, robot_name
+from tasks.registry.state import ACCESS, KeptLogin, Kind, SeenHarbor, SeenProject, SeenRobot, robot_name
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 REFERENCE = "registry.example.com/iav/tools/base-notebook:v1"
@@ -27,8 +28,8 @@ def hub_with(name: str = "lab", reference: str = REFERENCE, **harbor: Any) -> Hu
     )
 
 
-def credential_of(hub: Hub, kind: Kind) -> Credential:
-    return Credential(f"robot$iav+{robot_name(hub, kind)}", SecretStr(f"marker-{kind}"))
+def credential_of(hub: Hub, kind: Kind) -> Login:
+    return Login(f"robot$iav+{robot_name(hub, kind)}", SecretStr(f"marker-{kind}"))
 
 
 def robot_with(hub: Hub, kind: Kind, **changed: Any) -> SeenRobot:

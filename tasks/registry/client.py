@@ -11,12 +11,12 @@ from urllib.parse import quote
 import httpx
 from pydantic import SecretStr
 
+from tasks.core.login import Login
 from tasks.core.trust import trust
 from tasks.core.wait import parse_retry_after
 from tasks.registry.parsing import parse_artifact, parse_policy, parse_project, parse_robot, parse_vulnerabilities
 from tasks.registry.refusal import Forbidden, NotFound, not_json, refused, unreachable
 from tasks.registry.state import (
-    Credential,
     Fields,
     Place,
     SeenArtifact,
@@ -49,7 +49,7 @@ class Harbor:
 
     @classmethod
     def connect(
-        cls, place: Place, ca: str | None, credential: Credential, may_write: Callable[[], None] = lambda: None
+        cls, place: Place, ca: str | None, credential: Login, may_write: Callable[[], None] = lambda: None
     ) -> Harbor:
         """A client over HTTPS. Nobody is asked yet; close it afterwards."""
         # A session's cookie would have Harbor want a token for each write (CSRF).
@@ -64,7 +64,7 @@ class Harbor:
         """Its connections are closed; use it with contextlib.closing."""
         self._http.close()
 
-    def read_login(self, credential: Credential) -> bool:
+    def read_login(self, credential: Login) -> bool:
         """Whether somebody's secret is right: asks for a registry token without a scope, as docker login does."""
         path = "/service/token?service=harbor-registry"
         asked = f"GET {path} as {credential.user}"
@@ -98,10 +98,10 @@ class Harbor:
         """The project's own robots."""
         return tuple(parse_robot(row) for row in self._list("/robots", q=f"Level=project,ProjectID={project_id}"))
 
-    def create_robot(self, fields: Fields) -> Credential:
+    def create_robot(self, fields: Fields) -> Login:
         """The robot is there; returns its login, which Harbor never tells again. Raises Conflict when it was."""
         made = self._json(self._write("POST", "/robots", fields))
-        return Credential(str(made["name"]), SecretStr(str(made["secret"])))
+        return Login(str(made["name"]), SecretStr(str(made["secret"])))
 
     def update_robot(self, robot: SeenRobot, fields: Fields) -> None:
         """The robot has these fields; its secret is as before. Its level and its full name cannot change."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from config.spec import Hub
 from tasks.core.errors import Permanent
 from tasks.core.kubernetes import Kubernetes
+from tasks.core.login import Login
 from tasks.core.objects import SECRET
 from tasks.core.robots import read_build_robot
 from tasks.core.secrets import read_secret
@@ -16,7 +17,6 @@ from tasks.registry.client import Harbor
 from tasks.registry.distribution import Registry
 from tasks.registry.refusal import Forbidden
 from tasks.registry.state import (
-    Credential,
     KeptLogin,
     Kind,
     SeenHarbor,
@@ -29,7 +29,7 @@ from tasks.registry.state import (
 
 def as_user(hub: Hub, kubernetes: Kubernetes, may_write: Callable[[], None] = lambda: None) -> closing[Harbor]:
     """The hub's Harbor, as the profile's user."""
-    credential = Credential(harbor_of(hub).user, read_secret(harbor_of(hub).password, kubernetes))
+    credential = Login(harbor_of(hub).user, read_secret(harbor_of(hub).password, kubernetes))
     return closing(Harbor.connect(place_of(hub), hub.registry.ca, credential, may_write))
 
 

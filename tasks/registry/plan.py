@@ -10,11 +10,11 @@ from typing import Any, assert_never
 
 from config.spec import Hub
 from tasks.core.change import Action, Change, Plan
+from tasks.core.login import Login
 from tasks.core.objects import SECRET, WantedObject, plan_object
 from tasks.registry.state import (
     ACCESS,
     DOCKER_CONFIG_KEY,
-    Credential,
     Kind,
     RobotStatus,
     SeenHarbor,
@@ -39,7 +39,7 @@ def wanted_robot(hub: Hub, kind: Kind) -> dict[str, Any]:
     }
 
 
-def wanted_secret(hub: Hub, kind: Kind, credential: Credential) -> WantedObject:
+def wanted_secret(hub: Hub, kind: Kind, credential: Login) -> WantedObject:
     """The Secret beside the hub that keeps a robot's login, as whoever uses it reads it."""
     user, secret = credential.user, credential.secret.get_secret_value()
     if kind is Kind.BUILD:

@@ -17,6 +17,7 @@ from config.registry import Severity
 from config.spec import Hub
 from config.types import split_image
 from tasks.core.errors import Permanent
+from tasks.core.login import Login
 from tasks.core.names import BUILD_ROBOT_SECRET, PULL_SECRET
 from tasks.core.objects import Body
 
@@ -82,14 +83,6 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Credential:
-    """As whom a Harbor is asked."""
-
-    user: str
-    secret: SecretStr
-
-
-@dataclass(frozen=True)
 class SeenProject:
     """A project; ``role`` is what our account is in it, None where Harbor does not say."""
 
@@ -128,7 +121,7 @@ class KeptLogin:
     """The Secret that keeps a robot's login, and why that does not let anybody in; "" when it does."""
 
     body: Body | None = field(repr=False)
-    credential: Credential | None
+    credential: Login | None
     fault: str
 
 
@@ -237,7 +230,7 @@ def _day(moment: int) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d")
 
 
-def kept_credential(kind: Kind, body: Body | None, host: str) -> Credential | None:
+def kept_credential(kind: Kind, body: Body | None, host: str) -> Login | None:
     """The login that a robot's Secret keeps for a registry; None when it keeps none that can be read."""
     data: Fields = (body or {}).get("data") or {}
     try:
@@ -248,4 +241,4 @@ def kept_credential(kind: Kind, body: Body | None, host: str) -> Credential | No
             user, _, secret = base64.b64decode(auths[host]["auth"]).decode().partition(":")
     except (ValueError, KeyError, TypeError):
         return None
-    return Credential(user, SecretStr(secret)) if user and secret else None
+    return Login(user, SecretStr(secret)) if user and secret else None

@@ -14,11 +14,12 @@ from pydantic import SecretStr
 from config.registry import Severity
 from config.spec import Hub
 from tasks.core.errors import Conflict, HubError, Permanent, Transient
+from tasks.core.login import Login
 from tasks.registry.client import Harbor
 from tasks.registry.plan import wanted_robot
 from tasks.registry.policies import immutable_rule, retention, webhook
 from tasks.registry.refusal import Forbidden, NotFound, Unmet
-from tasks.registry.state import ACCESS, Credential, Kind, Place, SeenHarbor, SeenProject, Vulnerability, place_of
+from tasks.registry.state import ACCESS, Kind, Place, SeenHarbor, SeenProject, Vulnerability, place_of
 from tests.contract.conftest import PASSWORD, StandIn
 from tests.contract.registries import push
 from tests.harbors import hub_with
@@ -37,7 +38,7 @@ def client(harbor: StandIn, hub: Hub) -> Harbor:
     return Harbor(harbor.user(USER), place_of(hub), USER)
 
 
-def robot_client(harbor: StandIn, hub: Hub, credential: Credential) -> Harbor:
+def robot_client(harbor: StandIn, hub: Hub, credential: Login) -> Harbor:
     http = harbor.client(credential.user, credential.secret.get_secret_value())
     return Harbor(http, place_of(hub), credential.user)
 
@@ -114,7 +115,7 @@ def test_a_robot_is_made_with_its_rights_listed_and_deleted(hub: Hub, client: Ha
     assert (robot.name, robot.access, robot.disabled, robot.duration) == (credential.user, ACCESS[kind], False, 90)
     assert abs(robot.expires_at - time.time() - 90 * 86400) < 60
     assert client.read_login(credential)
-    assert not client.read_login(Credential(credential.user, SecretStr("wrong")))
+    assert not client.read_login(Login(credential.user, SecretStr("wrong")))
     with pytest.raises(Conflict):
         client.create_robot(wanted_robot(hub, kind))
     client.delete_robot(robot)

@@ -21,10 +21,11 @@ from config.spec import Hub
 from deployments.sandbox.addresses import HARBOR, REGISTRY
 from deployments.sandbox.harbor.operations import DEPLOYER, connect
 from tasks.core.fence import Fence
+from tasks.core.login import Login
 from tasks.core.objects import NAMESPACE, SECRET, WantedObject
 from tasks.registry import images, phase, scan
 from tasks.registry.phase import ensure_policies, ensure_project, ensure_robots
-from tasks.registry.state import Credential, Kind, kept_credential, place_of
+from tasks.registry.state import Kind, kept_credential, place_of
 from tests.contract.registries import push
 from tests.sandbox.conftest import Sandbox
 
@@ -162,7 +163,7 @@ def set_up(hub: Hub) -> list[str]:
     return [str(change) for plan in parts for change in plan]
 
 
-def login_of(sandbox: Sandbox, hub: Hub, kind: Kind) -> Credential:
+def login_of(sandbox: Sandbox, hub: Hub, kind: Kind) -> Login:
     """What a robot's Secret keeps."""
     body = sandbox.kubernetes.read(SECRET, kind.secret, hub.cluster.namespace)
     found = kept_credential(kind, body, HARBOR)
@@ -170,7 +171,7 @@ def login_of(sandbox: Sandbox, hub: Hub, kind: Kind) -> Credential:
     return found
 
 
-def copy(sandbox: Sandbox, hub: Hub, login: Credential) -> subprocess.CompletedProcess[str]:
+def copy(sandbox: Sandbox, hub: Hub, login: Login) -> subprocess.CompletedProcess[str]:
     """An image of the sandbox's registry, copied by skopeo to where the hub's image is."""
     trust, secret = sandbox.paths.registry_certificates, login.secret.get_secret_value()
     auth = base64.b64encode(f"{login.user}:{secret}".encode()).decode()

@@ -10,9 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from tasks.core.errors import Conflict, HubError, Permanent, Transient
+from tasks.core.login import Login
 from tasks.registry.client import Harbor
 from tasks.registry.refusal import Forbidden, NotFound, Unmet, refused, unreachable
-from tasks.registry.state import Credential, Place
+from tasks.registry.state import Place
 
 PLACE = Place("r.io", "iav", "tools/notebook")
 
@@ -108,12 +109,12 @@ def test_a_login_is_tried_as_docker_does(status: int, right: bool) -> None:
         assert request.headers["Authorization"].startswith("Basic ")
         return httpx.Response(status)
 
-    assert harbor_that(answer).read_login(Credential("robot$iav+x", SecretStr("s"))) is right
+    assert harbor_that(answer).read_login(Login("robot$iav+x", SecretStr("s"))) is right
 
 
 def test_a_login_that_cannot_be_tried_is_neither_right_nor_wrong() -> None:
     with pytest.raises(Transient):
-        harbor_that(lambda _request: httpx.Response(503)).read_login(Credential("robot$iav+x", SecretStr("s")))
+        harbor_that(lambda _request: httpx.Response(503)).read_login(Login("robot$iav+x", SecretStr("s")))
 
 
 def test_a_client_over_https_keeps_no_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +124,7 @@ def test_a_client_over_https_keeps_no_cookie(monkeypatch: pytest.MonkeyPatch) ->
         sent.append(request.headers.get("Cookie"))
         return httpx.Response(200, json={}, headers={"Set-Cookie": "sid=1; Path=/"})
 
-    harbor = Harbor.connect(PLACE, None, Credential("u", SecretStr("s")))
+    harbor = Harbor.connect(PLACE, None, Login("u", SecretStr("s")))
     monkeypatch.setattr(harbor._http, "_transport_for_url", lambda _url: httpx.MockTransport(answer))
     for _ in range(2):
         harbor.read_system()

@@ -11,11 +11,11 @@ import pytest
 from pydantic import SecretStr
 
 from tasks.core.errors import Permanent
+from tasks.core.login import Login
 from tasks.registry.parsing import parse_robot, parse_vulnerabilities
 from tasks.registry.plan import plan_project, plan_robots, wanted_robot, wanted_secret
 from tasks.registry.state import (
     ACCESS,
-    Credential,
     KeptLogin,
     Kind,
     RobotStatus,
@@ -140,7 +140,7 @@ def test_a_robot_is_asked_for_with_few_rights_in_its_project_alone() -> None:
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("secret", ["plain", "with:colon", 'with "quotes" and ü'])
 def test_what_a_secret_keeps_can_be_read_from_it_and_is_not_shown(kind: Kind, secret: str) -> None:
-    credential = Credential("robot$iav+lab", SecretStr(secret))
+    credential = Login("robot$iav+lab", SecretStr(secret))
     wanted = wanted_secret(HUB, kind, credential)
     assert kept_credential(kind, wanted.body, place_of(HUB).host) == credential
     assert wanted.fields["type"] == kind.secret_type
@@ -149,7 +149,7 @@ def test_what_a_secret_keeps_can_be_read_from_it_and_is_not_shown(kind: Kind, se
 
 
 def test_a_pull_secret_is_as_nodes_read_it() -> None:
-    wanted = wanted_secret(HUB, Kind.PULL, Credential("robot$iav+lab-pull", SecretStr("s")))
+    wanted = wanted_secret(HUB, Kind.PULL, Login("robot$iav+lab-pull", SecretStr("s")))
     document = json.loads(base64.b64decode(wanted.fields["data"][".dockerconfigjson"]))
     auth = base64.b64encode(b"robot$iav+lab-pull:s").decode()
     assert document == {"auths": {"registry.example.com": {"auth": auth}}}
