@@ -10,12 +10,13 @@ from prefect import flow, task
 from prefect.cache_policies import CacheKeyFnPolicy
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from config.profiles import load_profile
 from config.spec import Hub
 from flows.deploy import Profile, deploy
 from flows.fences import fence_of
+from flows.forms import asked
 from flows.registry import look_at_harbor, set_up_if_needed
 from tasks.cluster.phase import ensure_namespace
 from tasks.core.artifacts import show_findings, show_image
@@ -38,8 +39,8 @@ from tasks.registry.phase import pin_base
 from tasks.registry.scan import require_clean, scan_image
 from tasks.release.phase import fetch_chart
 
-Force = Annotated[bool, Field(title="Force", description="Build also when Harbor has an image of the same inputs.")]
-DeployAfter = Annotated[bool, Field(title="Deploy after", description="Then deploy the hub with exactly this image.")]
+Force = Annotated[bool, asked("Force", "Build also when Harbor has an image of the same inputs.")]
+DeployAfter = Annotated[bool, asked("Deploy after", "Then deploy the hub with exactly this image.")]
 IMAGE = "image"
 """The part of the hub that only one run at a time builds."""
 
@@ -63,12 +64,13 @@ def rebuild_image(profile: Profile, force: Force = False, deploy_after: DeployAf
     """
     hub = load_profile(profile)
     inputs = prepare(hub)
-    found = None if force else find_image(hub, inputs.tag)
-    digest = publish(hub, inputs, found)
+    had = find_image(hub, inputs.tag)
+    known = None if force else recall(hub, inputs, had)
+    digest, built = (known, False) if known else publish(hub, inputs, had)
     vouch_for(hub, digest)
     tag_image(hub, digest)
     image, tags = str(hub.image.pinned(digest)), (hub.image.tag, inputs.tag)
-    result = RebuildResult(image=image, tags=tags, inputs=inputs.hash, built=found is None)
+    result = RebuildResult(image=image, tags=tags, inputs=inputs.hash, built=built)
     show_image(hub.name, result.model_dump())
     if deploy_after:
         deploy(profile, image=digest)
@@ -90,24 +92,30 @@ def prepare(hub: Hub) -> Inputs:
     return inputs
 
 
-def publish(hub: Hub, inputs: Inputs, found: str | None) -> str:
-    """Harbor has the image of these inputs; returns its digest. ``found`` is what it has under their tag, if anything.
+def recall(hub: Hub, inputs: Inputs, had: str | None) -> str | None:
+    """The digest of these inputs' image, when Harbor has it; None when it has to be built.
 
-    What an earlier run remembers is believed only when that is it.
+    ``had`` is what is under their tag, if anything. What an earlier run remembers is believed only when that is it.
     """
-    if found:
-        digest = publish_image(hub, inputs, found)
-        if digest == found:
-            get_run_logger().info("nothing changed: Harbor has the image of these inputs, %s", digest)
-            return digest
+    if had is None:
+        return None
+    digest = publish_image(hub, inputs, had)
+    if digest != had:
         get_run_logger().warning("%s is no longer %s: somebody moved it; it is built again", inputs.tag, digest)
+        return None
+    get_run_logger().info("nothing changed: Harbor has the image of these inputs, %s", digest)
+    return digest
+
+
+def publish(hub: Hub, inputs: Inputs, had: str | None) -> tuple[str, bool]:
+    """Harbor has another image of these inputs than it had; returns its digest, and whether this run built it."""
     ensure_namespace(hub)
     with fence_of(hub, IMAGE) as fence:
-        if fence.waited and (made := find_image(hub, inputs.tag)) and made != found:
-            return made
+        if fence.waited and (made := find_image(hub, inputs.tag)) and made != had:
+            return made, False
         digest = publish_image.with_options(refresh_cache=True)(hub, inputs, None)
         fence.check()
-        return digest
+        return digest, True
 
 
 def _key(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
