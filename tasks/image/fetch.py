@@ -19,6 +19,8 @@ from tasks.image.locks import Archive, Locks
 
 FETCH_SECONDS = 1800.0
 REQUEST_SECONDS = 60.0
+RETRIES = 3
+"""Of pip: with none at all it does not say that nobody answered, only that it found nothing."""
 RELOCK = "run `python -m flows lock-image` for this profile, and look at what it changes"
 OTHER = "DO NOT MATCH THE HASHES"
 _GONE = ("No matching distribution found", "Could not find a version", OTHER)
@@ -63,7 +65,7 @@ def _download(name: str, text: str, base: Base, folder: Path, say: Say) -> Path:
     platforms = [word for tag in base.platforms for word in ("--platform", tag)]
     argv = [
         sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes",
-        "--progress-bar=off", "--implementation", "cp", "--python-version", base.python, *platforms,
+        "--progress-bar=off", f"--retries={RETRIES}", "--implementation", "cp", "--python-version", base.python, *platforms,
         "--dest", wheels, "--requirement", requirements,
     ]  # fmt: skip
     try:
