@@ -65,7 +65,8 @@ def _download(name: str, text: str, base: Base, folder: Path, say: Say) -> Path:
     platforms = [word for tag in base.platforms for word in ("--platform", tag)]
     argv = [
         sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes",
-        "--progress-bar=off", f"--retries={RETRIES}", "--implementation", "cp", "--python-version", base.python, *platforms,
+        "--progress-bar=off", f"--retries={RETRIES}", "--implementation", "cp", "--python-version", base.python,
+        *platforms,
         "--dest", wheels, "--requirement", requirements,
     ]  # fmt: skip
     try:
