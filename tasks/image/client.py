@@ -28,6 +28,10 @@ EPOCH = "1767225600"
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 PODMAN = "Podman Engine"
 QUERY_SECONDS = 30
+PIECE = 2**21
+STILL_THERE = "look whether the engine still runs, then run again"
+LOST = (DockerException, RequestException, HTTPError)
+"""What is raised when an engine does not answer. While a stream is read, urllib3's own errors come as they are."""
 
 Say = Callable[[str], None]
 Records = Iterator[Mapping[str, Any]]
@@ -47,11 +51,12 @@ class Engine:
         """The engine at an address; without one, at that of DOCKER_HOST. Raises Permanent when none answers."""
         where = address or os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET
         try:
-            client = DockerHost(base_url=where, version=API_VERSION, timeout=int(timeout)).get_client()
+            client = DockerHost(base_url=where, version=API_VERSION, timeout=QUERY_SECONDS).get_client()
             client.ping()
-        except (DockerException, RequestException) as error:
+        except LOST as error:
             raise unreachable(where, error) from error
         with closing(client):
+            client.api.timeout = int(timeout)
             yield cls(client, timeout)
 
     def read_about(self) -> SeenEngine:
@@ -126,6 +131,7 @@ class Engine:
                 tag=tag,
                 buildargs=dict(arguments),
                 network_mode="host",
+                timeout=int(self._timeout),  # it takes the client's only where it is told none at all
                 rm=True,
                 forcerm=True,
                 decode=True,
@@ -167,12 +173,16 @@ class Engine:
         with _asked(f"read the files of {reference}"):
             container = self._api.create_container(reference, command=["true"])["Id"]
             try:
-                yield _Pieces(self._api.export(container))
+                # Not by docker's own call: it takes the time limit away from the connection.
+                url = f"{self._api.base_url}/v{API_VERSION}/containers/{container}/export"
+                with self._api.get(url, stream=True, timeout=self._timeout) as answer:
+                    answer.raise_for_status()
+                    yield _Pieces(answer.iter_content(PIECE))
             finally:
                 self._api.remove_container(container, force=True)
 
     def _stream(self, ask: Callable[[], Records]) -> Records:
-        """Records as they come, until too much time has passed in all."""
+        """Records as they come, until too much time has passed in all, or the engine was silent for as long."""
         deadline = time.monotonic() + self._timeout
         for record in ask():
             if time.monotonic() > deadline:
@@ -192,9 +202,8 @@ class Engine:
             raise refused(kind, asked, str(error.explanation or error), log.last_words if log else "") from error
         except (Timeout, ReadTimeoutError) as error:
             raise _too_long(asked, self._timeout) from error
-        except (DockerException, RequestException, HTTPError) as error:
-            remedy = "look whether the engine still runs, then run again"
-            raise Transient(ENGINE, asked, f"the connection to it was lost: {error}", remedy) from error
+        except LOST as error:
+            raise Transient(ENGINE, asked, f"the connection to it was lost: {error}", STILL_THERE) from error
 
 
 @contextmanager
@@ -208,8 +217,8 @@ def _asked(asked: str) -> Generator[None]:
         raise Permanent(
             ENGINE, asked, str(error.explanation or error), "run again: it was removed meanwhile"
         ) from error
-    except (DockerException, RequestException, HTTPError) as error:
-        raise Transient(ENGINE, asked, str(error), "look whether the engine still runs, then run again") from error
+    except LOST as error:
+        raise Transient(ENGINE, asked, str(error), STILL_THERE) from error
 
 
 def _too_long(asked: str, seconds: float) -> HubError:

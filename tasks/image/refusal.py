@@ -10,14 +10,20 @@ from tasks.core.errors import HubError, Permanent, Transient
 SHOWN_CHARACTERS = 300
 ENGINE = "container engine"
 _LOST = (
-    r"connection re|EOF|timeout|timed out|unreachable|no route to host|broken pipe|i/o|TLS handshake|50[0234]|status: 5"
+    r"connection re|EOF|timeout|timed out|unreachable|no route to host|broken pipe|\bi/o |TLS handshake|\b50[0234]\b"
+    r"|status: 5"
 )
-_BUSY = r"429|toomanyrequests|too many requests"
+_BUSY = r"\b429\b|toomanyrequests|too many requests"
+_DIGEST = re.compile(r"[0-9a-f]{12,}")
+"""Its digits are no status."""
 
 # fmt: off
-_EVERYWHERE = (
+_FULL = (
     (r"no space left", Permanent,
      "free some disk where the engine keeps its images (podman image prune), then run again"),
+)
+_EVERYWHERE = (
+    *_FULL,
     (r"x509|certificate", Permanent,
      "let the engine trust the registry's CA: put it into /etc/containers/certs.d/<registry>/ca.crt where it runs"),
     (r"no such host", Permanent, "let the engine's machine look up the registry's name, or correct it in the profile"),
@@ -35,7 +41,8 @@ _PULL = (
     (r"", Permanent, "pull image.build.base by hand where the engine runs, and look at what it says"),
 )
 _BUILD = (
-    *_EVERYWHERE,
+    # A build asks no registry: certificates and hosts in its words are those of a step.
+    *_FULL,
     (r"unknown instruction|dockerfile parse|parse error|syntax error|no FROM statement", Permanent,
      "correct the Containerfile in the folder of image.build.context"),
     (r"no such image|reference not found", Permanent,
@@ -56,7 +63,7 @@ _PUSH = (
     (r"read only mode", Permanent, "Harbor is in read-only mode: wait until its administrators end that"),
     (r"project .*not found|name unknown|not found", Permanent,
      "the project is gone: run again, it is made at the start of each run"),
-    (r"unauthorized|denied|forbidden|authentication|401|403", Permanent,
+    (r"unauthorized|denied|forbidden|authentication|\b40[13]\b", Permanent,
      "the robot may not push: it expired, or lost its rights; run again, it is renewed at the start"),
     (f"{_BUSY}|{_LOST}|connection refused", Transient, "the push goes on where it was, once the registry answers"),
     (r"", Permanent, "push the image by hand where the engine runs, and look at what it says"),
@@ -70,7 +77,7 @@ RULES: dict[str, Rules] = {"pull": _PULL, "build": _BUILD, "push": _PUSH}
 
 def refused(kind: str, asked: str, said: str, last_words: str = "") -> HubError:
     """Our error for an answer of the engine's; ``last_words`` are those of the step that failed."""
-    whole = f"{said}\n{last_words}"
+    whole = _DIGEST.sub("", f"{said}\n{last_words}")
     error, remedy = next(
         (error, remedy) for words, error, remedy in RULES[kind] if re.search(words, whole, re.IGNORECASE)
     )

@@ -44,6 +44,8 @@ from tasks.image.refusal import refused, unreachable
         ("push", "The system is in read only mode. Any modification is prohibited.", Permanent, "read-only"),
         ("push", "project a not found", Permanent, "the project is gone"),
         ("push", "received unexpected HTTP status: 503 Service Unavailable", Transient, "goes on where it was"),
+        ("push", "something odd about sha256:a503b429c401d403", Permanent, "push the image by hand"),
+        ("build", "x509: certificate of the step's own host", Permanent, "read the step's own lines"),
         ("push", "429 Too Many Requests", Transient, "goes on where it was"),
         ("push", "write tcp: connection reset by peer", Transient, "goes on where it was"),
     ],
