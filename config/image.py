@@ -85,6 +85,13 @@ class Build(Part):
                 raise ValueError(f"lists: the name {name} is taken: call the file something else")
         return self
 
+    @model_validator(mode="after")
+    def _locks_have_a_folder_of_their_own(self) -> Self:
+        lists = {PurePosixPath(file).parent for file in self.lists} | {PurePosixPath(self.context, "lists")}
+        if PurePosixPath(self.locks) in lists:
+            raise ValueError(f"locks: lists are in {self.locks}, and a lock has its list's name: take another folder")
+        return self
+
 
 class Image(Part):
     """The notebook image that users' servers run."""

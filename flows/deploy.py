@@ -9,13 +9,14 @@ from typing import Annotated
 
 from prefect import flow
 from prefect.logging import get_run_logger
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from config.images import PinnedImages
 from config.profiles import load_profile, profile_names
 from config.spec import Hub
 from config.types import Sha256
 from flows.fences import fence_of
+from flows.forms import asked
 from flows.registry import look_at_harbor, set_up_harbor
 from flows.sign_in import SeenSignIn, look_at_sign_in, set_up_sign_in
 from tasks.cluster.phase import check_cluster, ensure_cluster, ensure_namespace, plan_cluster
@@ -43,15 +44,12 @@ from tasks.release.phase import (
 from tasks.release.plan import WantedRelease
 from tasks.validation.phase import check_hub, require_passed
 
-Profile = Annotated[
-    str, Field(title="Profile", description="The hub to deploy.", json_schema_extra={"enum": [*profile_names()]})
-]
+Profile = Annotated[str, asked("Profile", "The hub, by its profile.", enum=[*profile_names()])]
 METRICS_TOKEN = TokenRef(CHART_SECRET, token_key(METRICS_SERVICE))
 Digest = Annotated[
-    Sha256 | None,
-    Field(title="Image", description="Digest of the notebook image; without it, that of the profile's tag."),
+    Sha256 | None, asked("Image", "Digest of the notebook image; without it, that of the profile's tag.")
 ]
-PlanOnly = Annotated[bool, Field(title="Plan only", description="Show what would change, and change nothing.")]
+PlanOnly = Annotated[bool, asked("Plan only", "Show what would change, and change nothing.")]
 
 
 class DeployResult(BaseModel):

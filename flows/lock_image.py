@@ -6,19 +6,17 @@ from typing import Annotated
 
 from prefect import flow
 from prefect.logging import get_run_logger
-from pydantic import Field
 
 from config.profiles import load_profile
 from flows.deploy import Profile
+from flows.forms import asked
 from tasks.core.artifacts import show_upgrades
 from tasks.core.change import Plan
 from tasks.core.problems import require_ready
 from tasks.image.phase import build_of, check_engine, keep_locks, lock_packages, read_base
 from tasks.registry.phase import pin_base
 
-Propose = Annotated[
-    bool, Field(title="Propose", description="Show what newer packages would change, and write nothing.")
-]
+Propose = Annotated[bool, asked("Propose", "Show what newer packages would change, and write nothing.")]
 
 
 @flow(name="lock-image", description="Looks which packages the lists of a hub's image stand for today.")

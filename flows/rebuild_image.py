@@ -10,12 +10,13 @@ from prefect import flow, task
 from prefect.cache_policies import CacheKeyFnPolicy
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from config.profiles import load_profile
 from config.spec import Hub
 from flows.deploy import Profile, deploy
 from flows.fences import fence_of
+from flows.forms import asked
 from flows.registry import look_at_harbor, set_up_if_needed
 from tasks.cluster.phase import ensure_namespace
 from tasks.core.artifacts import show_findings, show_image
@@ -38,8 +39,8 @@ from tasks.registry.phase import pin_base
 from tasks.registry.scan import require_clean, scan_image
 from tasks.release.phase import fetch_chart
 
-Force = Annotated[bool, Field(title="Force", description="Build also when Harbor has an image of the same inputs.")]
-DeployAfter = Annotated[bool, Field(title="Deploy after", description="Then deploy the hub with exactly this image.")]
+Force = Annotated[bool, asked("Force", "Build also when Harbor has an image of the same inputs.")]
+DeployAfter = Annotated[bool, asked("Deploy after", "Then deploy the hub with exactly this image.")]
 IMAGE = "image"
 """The part of the hub that only one run at a time builds."""
 

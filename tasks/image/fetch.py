@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 
@@ -19,8 +19,11 @@ from tasks.image.locks import Archive, Locks
 
 FETCH_SECONDS = 1800.0
 REQUEST_SECONDS = 60.0
+RETRIES = 3
+"""Of pip: with none at all it does not say that nobody answered, only that it found nothing."""
 RELOCK = "run `python -m flows lock-image` for this profile, and look at what it changes"
-_GONE = ("No matching distribution found", "Could not find a version", "DO NOT MATCH THE HASHES")
+OTHER = "DO NOT MATCH THE HASHES"
+_GONE = ("No matching distribution found", "Could not find a version", OTHER)
 _LOST = ("Connection", "timed out", "Temporary failure", "Max retries", "ProxyError")
 
 Say = Callable[[str], None]
@@ -40,38 +43,48 @@ def _fetch_list(name: str, text: str, base: Base, cache: Path, say: Say) -> tupl
     key = hashlib.sha256(f"{base.python} {base.platforms} {text}".encode()).hexdigest()[:16]
     folder = cache / f"{name}-{key}"
     if not folder.exists():
-        unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        _download(name, text, base, unfinished, say)
-        unfinished.rename(folder)
+        cache.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{folder.name}.", dir=cache) as unfinished:
+            _finish(_download(name, text, base, Path(unfinished), say), folder)
     return tuple(sorted(folder.glob("*.whl")))
 
 
-def _download(name: str, text: str, base: Base, folder: Path, say: Say) -> None:
-    requirements = folder / "requirements.txt"
+def _finish(wheels: Path, folder: Path) -> None:
+    """All of them are in their place at once. Another run may have been faster: then they are the same ones."""
+    try:
+        wheels.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+
+
+def _download(name: str, text: str, base: Base, folder: Path, say: Say) -> Path:
+    requirements, wheels = folder / "requirements.txt", folder / "wheels"
     requirements.write_text(text)
+    wheels.mkdir()
     platforms = [word for tag in base.platforms for word in ("--platform", tag)]
     argv = [
         sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes",
-        "--progress-bar=off", "--implementation", "cp", "--python-version", base.python, *platforms,
-        "--dest", folder, "--requirement", requirements,
+        "--progress-bar=off", f"--retries={RETRIES}", "--implementation", "cp", "--python-version", base.python,
+        *platforms,
+        "--dest", wheels, "--requirement", requirements,
     ]  # fmt: skip
     try:
         run(argv, timeout=FETCH_SECONDS, remedy="see that pip on this machine can download packages", on_line=say)
     except Permanent as error:
-        shutil.rmtree(folder)
-        raise _pips_refusal(name, error) from None
+        raise _pips_refusal(name, error.answered.replace(f"{folder}/", ""), error.remedy) from None
+    return wheels
 
 
-def _pips_refusal(name: str, error: HubError) -> HubError:
+def _pips_refusal(name: str, answered: str, remedy: str) -> HubError:
     """What pip could not fetch is a lock that does not match, or a network that does not answer."""
     asked = f"download the packages of list {name}"
-    if any(words in error.answered for words in _LOST):
-        return Transient("pip", asked, error.answered, "see that pip on this machine reaches its index, then run again")
-    if any(words in error.answered for words in _GONE):
-        return Permanent("pip", asked, f"the lock does not match: {error.answered}", RELOCK)
-    return Permanent("pip", asked, error.answered, error.remedy)
+    # What came and is another one came: that a try before was cut off does not matter.
+    if OTHER not in answered and any(words in answered for words in _LOST):
+        return Transient("pip", asked, answered, "see that pip on this machine reaches its index, then run again")
+    if any(words in answered for words in _GONE):
+        return Permanent("pip", asked, f"the lock does not match: {answered}", RELOCK)
+    return Permanent("pip", asked, answered, remedy)
 
 
 def fetch_archives(locks: Locks, base: Base, cache: Path, say: Say) -> tuple[Path, ...]:
@@ -104,11 +117,13 @@ def _fetch_archive(offer: Offer, place: Path, say: Say) -> None:
                 for piece in answer.iter_bytes():
                     whole.update(piece)
                     file.write(piece)
+        if whole.hexdigest() != offer.archive.sha256:
+            raise Permanent("mirror", f"download {place.name}", "its hash is another one", RELOCK)
+        unfinished.replace(place)
     except httpx.HTTPError as error:
         # Not its text: an address may have a password in it.
+        answered = str(error.response.status_code) if isinstance(error, httpx.HTTPStatusError) else type(error).__name__
         remedy = "see that this machine reaches apt's sources, then run again"
-        raise Transient("mirror", f"download {place.name}", type(error).__name__, remedy) from None
-    if whole.hexdigest() != offer.archive.sha256:
-        unfinished.unlink()
-        raise Permanent("mirror", f"download {place.name}", "its hash is another one", RELOCK)
-    unfinished.replace(place)
+        raise Transient("mirror", f"download {place.name}", answered, remedy) from None
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ _PYTHON = re.compile(r"(?P<folder>.+)/[^/]+\.(dist-info/METADATA|egg-info/PKG-IN
 _CONDA = re.compile(r"(?:(?P<prefix>.+)/)?conda-meta/[^/]+\.json")
 _OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 """The first counts, where both are files; usually it is a link to the second."""
-_KEPT = re.compile(r"etc/apt/(sources\.list(\.d/[^/]+)?|trusted\.gpg\.d/[^/]+)|usr/share/keyrings/[^/]+")
+_KEPT = re.compile(r"etc/apt/(sources\.list(\.d/[^/]+)?|(trusted\.gpg\.d|keyrings)/[^/]+)|usr/share/keyrings/[^/]+")
 _SITE = re.compile(r"(?P<prefix>.+)/lib/python(?P<version>3\.[0-9]+)/(site|dist)-packages(/.*)?")
 _INSTALLER = re.compile(r"(opt/[^/]+|usr/local|usr)/bin/(mamba|conda)")
 _PACKAGE_CACHE = re.compile(r"(.+/)?pkgs/[^/]+/")

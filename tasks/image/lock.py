@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tasks.core.errors import Permanent
+from tasks.core.errors import HubError, Permanent, Transient
 from tasks.core.process import run
 from tasks.image.apt import list_offers
 from tasks.image.base import Base
@@ -16,6 +16,8 @@ from tasks.image.lists import PackageList
 from tasks.image.locks import Locks, pins
 
 RESOLVE_SECONDS = 600.0
+_LOST = ("error sending request", "Request failed after", "HTTP status server error")
+_UNTRUSTED = "invalid peer certificate"
 INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX")
 
 
@@ -50,8 +52,17 @@ def _resolve_list(base: Base, one: PackageList, fixed: Mapping[str, str]) -> str
         try:
             return run(argv, timeout=RESOLVE_SECONDS, remedy=remedy, env=_environment()).stdout
         except Permanent as error:
-            answered = error.answered.replace(f"{name}/", "")
-            raise Permanent("uv", f"resolve list {one.name}", answered, remedy) from None
+            raise _uvs_refusal(one.name, error.answered.replace(f"{name}/", ""), remedy) from None
+
+
+def _uvs_refusal(name: str, answered: str, remedy: str) -> HubError:
+    """What uv cannot resolve is a list that asks for too much, or an index that does not answer."""
+    asked = f"resolve list {name}"
+    if _UNTRUSTED in answered:
+        return Permanent("uv", asked, answered, "name the file of the CA that signed the index's in SSL_CERT_FILE")
+    if any(words in answered for words in _LOST):
+        return Transient("uv", asked, answered, "see that uv on this machine reaches its index, then run again")
+    return Permanent("uv", asked, answered, remedy)
 
 
 def _environment() -> dict[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -18,6 +19,7 @@ from tasks.image.base import Base
 from tasks.image.lists import PackageList
 
 ABOUT = "lock.json"
+SHOWN_DIGITS = 12
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9][-A-Za-z0-9._]*)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)", re.MULTILINE)
 
 
@@ -54,16 +56,27 @@ class Locks:
         return "".join(f"{archive}\n" for archive in self.archives)
 
     @property
-    def versions(self) -> dict[str, str]:
-        """Version of each package, by list and name."""
-        python = {f"{name} {package}": version for name, text in self.texts.items() for package, version in pins(text)}
-        return python | {f"{DEBIAN_LIST} {archive.name}": archive.version for archive in self.archives}
+    def packages(self) -> dict[str, tuple[str, str]]:
+        """Version of each package, and what else the lock says of it, by list and name."""
+        python = {
+            f"{name} {package}": (version, more)
+            for name, text in self.texts.items()
+            for package, version, more in _entries(text)
+        }
+        return python | {f"{DEBIAN_LIST} {archive.name}": (archive.version, str(archive)) for archive in self.archives}
 
 
 def pins(text: str) -> Iterator[tuple[str, str]]:
     """Canonical name and version of each package of a lock."""
-    for match in _PIN.finditer(text):
-        yield canonicalize_name(match["name"]), match["version"]
+    for name, version, _more in _entries(text):
+        yield name, version
+
+
+def _entries(text: str) -> Iterator[tuple[str, str, str]]:
+    found = list(_PIN.finditer(text))
+    for match, after in zip_longest(found, found[1:]):
+        end = after.start() if after else len(text)
+        yield canonicalize_name(match["name"]), match["version"], text[match.start() : end]
 
 
 def read_locks(folder: Path) -> Locks | None:
@@ -76,9 +89,12 @@ def read_locks(folder: Path) -> Locks | None:
         texts = {name: (folder / f"{name}.txt").read_text(encoding="utf-8") for name in names}
         debian = (folder / f"{DEBIAN_LIST}.txt").read_text(encoding="utf-8")
         archives = tuple(_archive(line) for line in debian.splitlines())
-        return Locks(about["python"], about["machine"], about["lists"], texts, archives, about["base"])
+        lists, base = dict[str, str](about["lists"]), dict[str, str](about["base"])
+        return Locks(about["python"], about["machine"], lists, texts, archives, base)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        remedy = "take it from version control again, or run `python -m flows lock-image` for this profile"
+        remedy = (
+            f"take them from version control again, or delete {folder / ABOUT}, and run `python -m flows lock-image`"
+        )
         raise Permanent("image", f"read the locks in {folder}", f"they are garbled: {error}", remedy) from error
 
 
@@ -89,7 +105,8 @@ def _archive(line: str) -> Archive:
 
 
 def write_locks(folder: Path, locks: Locks) -> None:
-    """The folder has exactly these locks."""
+    """The folder has exactly these locks. Whatever else is in it stays."""
+    before = read_locks(folder)
     about = {
         "python": locks.python,
         "machine": locks.machine,
@@ -98,24 +115,48 @@ def write_locks(folder: Path, locks: Locks) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {f"{name}.txt": text for name, text in locks.texts.items()} | {f"{DEBIAN_LIST}.txt": locks.debian}
-    for left in folder.glob("*.txt"):
-        if left.name not in wanted:
-            left.unlink()
     for name, text in wanted.items():
         (folder / name).write_text(text, encoding="utf-8")
-    # Last: what it names is there.
+    # After them: what it names is there.
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    for left in (before.texts.keys() if before else set[str]()) - locks.texts.keys():
+        (folder / f"{left}.txt").unlink(missing_ok=True)
 
 
 def plan_locks(before: Locks | None, after: Locks) -> Plan:
-    """What another lock changes: one change for each package."""
-    old, new = before.versions if before else dict[str, str](), after.versions
-    changes: list[Change] = []
+    """What another lock changes: empty exactly when it is the same one."""
+    lists = _changes("list ", before.lists if before else {}, after.lists)
+    base = () if before is None else _changes("base ", _base(before), _base(after))
+    return Plan((*_package_changes(before, after), *(_shortened(change) for change in lists), *base))
+
+
+def _package_changes(before: Locks | None, after: Locks) -> Iterator[Change]:
+    old, new = before.packages if before else dict[str, tuple[str, str]](), after.packages
+    yield from _changes("", _first(old), _first(new))
+    for name in sorted(old.keys() & new.keys()):
+        version = new[name][0]
+        if old[name] != new[name] and old[name][0] == version:
+            yield Change(Action.UPDATE, name, version, f"{version}, by other hashes")
+
+
+def _first(packages: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    return {name: version for name, (version, _more) in packages.items()}
+
+
+def _base(locks: Locks) -> dict[str, str]:
+    return {"Python": f"{locks.python} on {locks.machine}", **locks.base}
+
+
+def _changes(what: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
             action = Action.CREATE if name not in old else Action.UPDATE if name in new else Action.DELETE
-            changes.append(Change(action, name, old.get(name, ""), new.get(name, "")))
-    return Plan(tuple(changes))
+            yield Change(action, f"{what}{name}", old.get(name, ""), new.get(name, ""))
+
+
+def _shortened(change: Change) -> Change:
+    """The hash of a list says only that it is another one."""
+    return replace(change, before=change.before[:SHOWN_DIGITS], after=change.after[:SHOWN_DIGITS])
 
 
 def lock_problems(

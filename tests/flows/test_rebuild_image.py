@@ -12,13 +12,18 @@ from uuid import uuid4
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.flows import Flow
 
 import flows.rebuild_image as module
 from config.images import PinnedImage
+from config.profiles import profile_names
 from flows import registry
+from flows.deploy import deploy
+from flows.lock_image import lock_image
+from flows.renew_robots import renew_robots
 from tasks.core.change import Action, Change, Plan
 from tasks.core.errors import Permanent
-from tasks.core.fence import Fence
+from tasks.core.fence import Fence, FenceLost
 from tasks.core.problems import NotReady, Problem
 from tasks.image.inputs import Inputs
 from tasks.image.locks import Locks
@@ -111,6 +116,15 @@ def test_force_builds_although_harbor_has_it(steps: Steps) -> None:
     assert "build_image" in steps.calls
 
 
+def test_force_builds_although_it_waited_when_nobody_else_built_it(steps: Steps) -> None:
+    """Whoever had the fence may have failed: what Harbor had before is not what was asked for."""
+    steps.waited = True
+    steps.answer(find_image=OLD)
+    result = module.rebuild_image("sandbox", force=True)
+    assert "build_image" in steps.calls
+    assert (result.built, result.image.endswith(f"@{NEW}")) == (True, True)
+
+
 def test_a_tag_that_somebody_moved_is_noticed_and_the_image_built_again(steps: Steps) -> None:
     module.rebuild_image("sandbox")
     steps.calls.clear()
@@ -137,6 +151,19 @@ def test_who_waited_while_another_run_built_it_builds_nothing(steps: Steps) -> N
     assert "build_image" not in steps.calls
     assert not result.built
     assert result.image.endswith(f"@{NEW}")
+
+
+def test_a_run_that_lost_the_fence_while_it_built_moves_no_tag(steps: Steps) -> None:
+    lost = FenceLost("fence", "hold it", "it is held by another", "look")
+
+    @contextmanager
+    def fence(_hub: object, _what: str = "") -> Generator[Fence]:
+        yield cast("Fence", SimpleNamespace(waited=False, check=fail(lost)))
+
+    steps.monkeypatch.setattr(module, "fence_of", fence)
+    with pytest.raises(FenceLost):
+        module.rebuild_image("sandbox")
+    assert steps.calls[-1] == "confirm_push"
 
 
 def test_everything_that_is_missing_is_told_at_once(steps: Steps) -> None:
@@ -210,6 +237,15 @@ def test_image_and_findings_are_pictures_in_the_ui(steps: Steps) -> None:
 def test_a_run_that_nobody_told_otherwise_builds_only_what_changed_and_deploys_nothing() -> None:
     schema = module.rebuild_image.parameters.model_dump()["properties"]
     assert schema["force"]["default"] is schema["deploy_after"]["default"] is False
+
+
+@pytest.mark.parametrize("flow", [deploy, module.rebuild_image, lock_image, renew_robots])
+def test_the_ui_asks_for_each_parameter_with_a_title_and_a_sentence(flow: Flow[..., Any]) -> None:
+    fields = flow.parameters.model_dump()["properties"]
+    assert fields["profile"]["enum"] == profile_names()
+    assert all(field["title"][0].isupper() and field["description"].endswith(".") for field in fields.values()), fields
+    assert all("default" in field for name, field in fields.items() if name != "profile")
+    assert flow.description
 
 
 def _artifacts(key: str) -> list[str]:

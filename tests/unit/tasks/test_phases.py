@@ -534,6 +534,73 @@ def test_a_proposal_that_would_change_something_has_an_exit_code_of_its_own(
     assert command.main(["lock-image", "sandbox", *words]) == code
 
 
+@pytest.mark.parametrize(
+    ("words", "function", "nothing"),
+    [
+        (["lock-image", "--propose"], "lock_image", "the locks are those of today"),
+        (["renew-robots"], "renew_robots", "Nothing to renew"),
+    ],
+)
+def test_a_plan_is_shown_as_a_table_or_as_json(
+    words: list[str],
+    function: str,
+    nothing: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for plan, said in ((CHANGED.plan, "Namespace n"), (Plan(), nothing)):
+        monkeypatch.setattr(command, function, lambda _profile, plan=plan, **_options: plan)
+        command.main([*words, "sandbox"])
+        assert said in capsys.readouterr().out
+        command.main([*words, "sandbox", "--json"])
+        changes = [{"action": "create", "what": "Namespace n", "before": "", "after": ""}]
+        assert json.loads(capsys.readouterr().out) == {"plan": [] if plan.empty else changes}
+
+
+@pytest.mark.parametrize(
+    ("words", "function"),
+    [
+        (["rebuild-image"], "rebuild_image"),
+        (["lock-image", "--propose"], "lock_image"),
+        (["renew-robots"], "renew_robots"),
+    ],
+)
+def test_a_flow_that_fails_says_why_and_leaves_standard_output_empty(
+    words: list[str], function: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_profile: str, **_options: bool) -> Any:
+        raise Permanent("Harbor", "look", "it is away", "wait")
+
+    monkeypatch.setattr(command, function, refuse)
+    assert command.main([*words, "sandbox", "--json"]) == 1
+    said = capsys.readouterr()
+    assert "Harbor: look: it is away" in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "function", "wanted"),
+    [
+        ([], "rebuild_image", {"force": False, "deploy_after": False}),
+        (["--force", "--deploy-after"], "rebuild_image", {"force": True, "deploy_after": True}),
+        ([], "lock_image", {"propose": False}),
+        (["--propose"], "lock_image", {"propose": True}),
+    ],
+)
+def test_what_is_said_in_a_shell_is_what_the_flow_is_asked(
+    words: list[str], function: str, wanted: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, bool]] = []
+
+    def ask(_profile: str, **options: bool) -> Any:
+        asked.append(options)
+        raise Permanent("hub", "x", "y", "z")
+
+    monkeypatch.setattr(command, function, ask)
+    command.main([function.replace("_", "-"), "sandbox", *words])
+    assert asked == [wanted]
+
+
 @pytest.mark.parametrize("flow", ["rebuild-image", "lock-image"])
 def test_a_profile_that_builds_nothing_is_bad_input_for_what_builds(
     flow: str, capsys: pytest.CaptureFixture[str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from config.images import PinnedImage
 from tasks.core.errors import HubError, Permanent, Transient
 from tasks.core.process import Output
 from tasks.image import apt, fetch
-from tasks.image.apt import Offer, list_offers
 from tasks.image.base import Base
 from tasks.image.locks import Archive, Locks
 
@@ -38,43 +38,13 @@ def _quiet(_text: str) -> None:
     pass
 
 
-def test_what_apt_offers_is_read_with_its_epoch_and_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apt, "run", _says(URIS))
-    uri = "http://mirror.test/pool/git_1%3a2.39_amd64.deb"
-    assert list_offers(BASE, ["git"], _quiet) == (Offer(GIT, uri),)
-    assert list_offers(BASE, [], _quiet) == ()
-
-
-@pytest.mark.parametrize(
-    ("said", "answered", "remedy"),
-    [
-        ("E: Unable to locate package gti", "Unable to locate package gti", "correct the list"),
-        ("E: Version '1' for 'git' was not found", "Version '1' for 'git' was not found", "lock-image"),
-        ("cannot be started (No such file or directory)", "cannot be started", "on Debian or Ubuntu"),
-        ("Temporary failure resolving 'mirror.test'", "Temporary failure", "apt's sources answer"),
-    ],
-)
-def test_what_apt_does_not_have_is_told(monkeypatch: pytest.MonkeyPatch, said: str, answered: str, remedy: str) -> None:
-    kept = "see that apt's sources answer"
-    monkeypatch.setattr(apt, "run", _says(error=Permanent("apt-get", "install", said, kept)))
-    with pytest.raises(Permanent) as raised:
-        list_offers(BASE, ["git"], _quiet)
-    assert answered in raised.value.answered
-    assert remedy in raised.value.remedy
-
-
-def test_an_archive_without_a_hash_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apt, "run", _says("'http://m.test/git_1_amd64.deb' git_1_amd64.deb 10 MD5Sum:00\n"))
-    with pytest.raises(Permanent, match="SHA-256"):
-        list_offers(BASE, ["git"], _quiet)
-
-
 @pytest.mark.parametrize(
     ("said", "kind", "answered"),
     [
         ("ERROR: No matching distribution found for x==1", Permanent, "the lock does not match"),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", Permanent, "the lock does not match"),
         ("Retrying: Connection refused\nERROR: No matching distribution found", Transient, "Connection refused"),
+        ("ConnectionResetError: retrying\nERROR: THESE PACKAGES DO NOT MATCH THE HASHES", Permanent, "does not match"),
         ("ERROR: something else", Permanent, "something else"),
     ],
 )  # fmt: skip
@@ -103,13 +73,47 @@ def test_wheels_are_fetched_once_for_the_same_lock(monkeypatch: pytest.MonkeyPat
     assert "--require-hashes" in asked[0]
 
 
+def test_what_a_run_at_the_same_time_has_fetched_already_is_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Hubs of one machine share the cache, and often the lists."""
+
+    calls: list[int] = []
+
+    def download(argv: list[Any], **_options: Any) -> Output:
+        calls.append(1)
+        if len(calls) == 1:
+            fetch.fetch_wheels(_locks("x==1"), BASE, tmp_path, _quiet)
+        return _touch(argv)
+
+    monkeypatch.setattr(fetch, "run", download)
+    [wheel] = fetch.fetch_wheels(_locks("x==1"), BASE, tmp_path, _quiet)["team"]
+    assert wheel.exists()
+    assert len(calls) == 2
+    assert [folder.name[0] for folder in tmp_path.iterdir()] == ["t"]
+
+
+def test_another_base_has_wheels_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(fetch, "run", lambda argv, **_options: _touch(argv))
+    for base in (BASE, replace(BASE, python="3.13"), replace(BASE, machine="aarch64"), replace(BASE, glibc=31)):
+        fetch.fetch_wheels(_locks("x==1"), base, tmp_path, _quiet)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_download_that_does_not_end_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(fetch, "run", _says(error=Transient("python", "pip download", "did not end", "")))
+    with pytest.raises(Transient):
+        fetch.fetch_wheels(_locks("x==1"), BASE, tmp_path, _quiet)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_empty_lock_fetches_nothing(tmp_path: Path) -> None:
     assert fetch.fetch_wheels(_locks(""), BASE, tmp_path, _quiet) == {}
 
 
 @pytest.mark.parametrize(
     ("content", "kind", "answered"),
-    [(b"another", Permanent, "its hash is another one"), (None, Transient, "HTTPStatusError")],
+    [(b"another", Permanent, "its hash is another one"), (None, Transient, "404")],
 )
 def test_an_archive_that_is_not_what_the_lock_says_is_not_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, kind: type[HubError], answered: str
@@ -117,7 +121,7 @@ def test_an_archive_that_is_not_what_the_lock_says_is_not_kept(
     _serve(monkeypatch, content)
     with pytest.raises(kind, match=answered):
         fetch.fetch_archives(_locks("", GIT), BASE, tmp_path, _quiet)
-    assert not list(tmp_path.rglob("*.deb"))
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
 
 
 def test_an_archive_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -128,12 +132,29 @@ def test_an_archive_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert fetch.fetch_archives(_locks("", GIT), BASE, tmp_path, _quiet) == (first,)
 
 
+def test_an_address_with_a_password_is_in_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(_method: str, url: str, **_options: object) -> None:
+        raise httpx.ConnectError(f"cannot reach {url}")
+
+    monkeypatch.setattr(apt, "run", _says(URIS.replace("mirror.test", "user:the-password@mirror.test")))
+    monkeypatch.setattr(fetch.httpx, "stream", refuse)
+    with pytest.raises(Transient) as raised:
+        fetch.fetch_archives(_locks("", GIT), BASE, tmp_path, _quiet)
+    assert "ConnectError" in str(raised.value)
+    assert "the-password" not in str(raised.value)
+
+
 def test_a_version_that_the_mirror_has_no_more_is_the_locks_fault(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(apt, "run", _says(""))
     with pytest.raises(Permanent, match="the lock does not match"):
         fetch.fetch_archives(_locks("", GIT), BASE, tmp_path, _quiet)
+
+
+def _touch(argv: list[Any]) -> Output:
+    Path(argv[argv.index("--dest") + 1], "x-1-py3-none-any.whl").touch()
+    return Output("", "")
 
 
 def _locks(text: str, *archives: Archive) -> Locks:

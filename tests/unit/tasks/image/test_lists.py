@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from config.image import Build
 from tasks.core.errors import Permanent
@@ -17,7 +18,13 @@ def _build(folder: Path, text: str = "pandas>=2\n", **fields: object) -> Build:
     (folder / "lists" / "cuda.txt").write_text("cupy-cuda12x\n")
     file = folder / "team.txt"
     file.write_text(text)
-    given = {"base": "r.io/base:v1", "context": str(folder), "lists": (str(file),), "locks": str(folder), **fields}
+    given = {
+        "base": "r.io/base:v1",
+        "context": str(folder),
+        "lists": (str(file),),
+        "locks": str(folder / "locks"),
+        **fields,
+    }
     return Build.model_validate(given)
 
 
@@ -59,6 +66,40 @@ def test_a_list_is_known_by_what_it_asks_for(tmp_path: Path) -> None:
     [same] = read_lists(_build(tmp_path, "scipy  # first\n\npandas>=2\n"))
     [other] = read_lists(_build(tmp_path, "pandas>=3\nscipy\n"))
     assert one.hash == same.hash != other.hash
+
+
+def test_a_list_that_is_no_text_is_told(tmp_path: Path) -> None:
+    build = _build(tmp_path)
+    (tmp_path / "team.txt").write_bytes(b"pandas\xff\n")
+    with pytest.raises(Permanent, match="read the list"):
+        read_lists(build)
+
+
+def test_a_package_that_the_profile_names_twice_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match=r"image\.build\.packages:2: polars stands in line 1 too"):
+        read_lists(_build(tmp_path, packages=("polars", "Polars>=1")))
+
+
+def test_a_context_without_a_debian_list_asks_for_what_the_profile_does(tmp_path: Path) -> None:
+    build = _build(tmp_path, debian_packages=("graphviz", "git"))
+    (tmp_path / "lists" / "debian.txt").unlink()
+    assert read_debian_list(build) == PackageList("debian", ("git", "graphviz"))
+
+
+def test_the_cuda_list_of_a_context_that_has_none_is_missed_only_where_it_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    build, wanted = _build(tmp_path), _build(tmp_path, cuda=True)
+    (tmp_path / "lists" / "cuda.txt").unlink()
+    assert [one.name for one in read_lists(build)] == ["team"]
+    with pytest.raises(Permanent, match=r"cuda\.txt"):
+        read_lists(wanted)
+
+
+@pytest.mark.parametrize("locks", ["", "lists", "./lists/"])
+def test_locks_are_never_written_over_lists(tmp_path: Path, locks: str) -> None:
+    """A lock has the name of its list, so in one folder it would be the same file."""
+    with pytest.raises(ValidationError, match="take another folder"):
+        _build(tmp_path, locks=f"{tmp_path}/{locks}")
 
 
 def test_names_are_canonical_and_without_extras() -> None:

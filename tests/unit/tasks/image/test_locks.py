@@ -28,11 +28,30 @@ BASE = Base(PinnedImage("r.io", "base", f"sha256:{HASH}"), "3.11", "x86_64", 36,
 
 
 def test_locks_are_read_as_they_were_written_and_what_is_left_over_goes(tmp_path: Path) -> None:
-    (tmp_path / "gone.txt").write_text("x==1")
-    (tmp_path / "README.md").write_text("ours")
+    write_locks(tmp_path, replace(LOCKS, lists={**LOCKS.lists, "gone": HASH}, texts={**LOCKS.texts, "gone": "x==1"}))
+    assert (tmp_path / "gone.txt").exists()
     write_locks(tmp_path, LOCKS)
     assert read_locks(tmp_path) == LOCKS
-    assert {file.name for file in tmp_path.iterdir()} == {"team.txt", "debian.txt", "lock.json", "README.md"}
+    assert {file.name for file in tmp_path.iterdir()} == {"team.txt", "debian.txt", "lock.json"}
+
+
+def test_what_is_no_lock_of_ours_stays(tmp_path: Path) -> None:
+    for name in ("README.md", "requirements.txt", "notes.txt"):
+        (tmp_path / name).write_text("ours")
+    write_locks(tmp_path, LOCKS)
+    write_locks(tmp_path, replace(LOCKS, lists={}, texts={}))
+    assert {file.name for file in tmp_path.iterdir() if file.read_text() == "ours"} == {
+        "README.md", "requirements.txt", "notes.txt",
+    }  # fmt: skip
+    assert not (tmp_path / "team.txt").exists()
+
+
+def test_the_same_locks_are_the_same_files(tmp_path: Path) -> None:
+    turned = replace(LOCKS, base={"b": "2", "a": "1"}), replace(LOCKS, base={"a": "1", "b": "2"})
+    for folder, locks in zip((tmp_path / "one", tmp_path / "two"), turned, strict=True):
+        write_locks(folder, locks)
+    for name in ("lock.json", "team.txt", "debian.txt"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
 def test_where_nothing_is_there_are_no_locks(tmp_path: Path) -> None:
@@ -41,15 +60,33 @@ def test_where_nothing_is_there_are_no_locks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("lock.json", "{"), ("lock.json", "[]"), ("lock.json", "{}"), ("debian.txt", "git 1"), ("team.txt", None)],
+    [
+        ("lock.json", "{"),
+        ("lock.json", "[]"),
+        ("lock.json", "{}"),
+        ("debian.txt", "git 1"),
+        ("team.txt", None),
+        ("debian.txt", None),
+        ("lock.json", '{"python": "3.11", "machine": "x86_64", "lists": ["team"], "base": {}}'),
+    ],
 )
 def test_garbled_locks_are_told(tmp_path: Path, name: str, text: str | None) -> None:
     write_locks(tmp_path, LOCKS)
     (tmp_path / name).unlink()
     if text:
         (tmp_path / name).write_text(text)
-    with pytest.raises(Permanent, match="they are garbled"):
+    with pytest.raises(Permanent, match="they are garbled") as raised:
         read_locks(tmp_path)
+    assert f"delete {tmp_path / 'lock.json'}" in raised.value.remedy
+
+
+def test_what_the_remedy_for_garbled_locks_says_helps(tmp_path: Path) -> None:
+    write_locks(tmp_path, LOCKS)
+    (tmp_path / "debian.txt").write_text("garbled")
+    (tmp_path / "lock.json").unlink()
+    assert read_locks(tmp_path) is None
+    write_locks(tmp_path, LOCKS)
+    assert read_locks(tmp_path) == LOCKS
 
 
 def test_pins_are_read_with_extras_and_markers() -> None:
@@ -64,8 +101,34 @@ def test_a_new_lock_is_a_change_for_each_package() -> None:
         "update team pandas: 2.2 -> 2.3",
         "create team polars: nothing -> 1.0",
     ]
-    assert plan_locks(LOCKS, LOCKS).empty
-    assert len(list(plan_locks(None, LOCKS))) == 3
+
+
+def test_the_first_lock_is_made_of_everything() -> None:
+    assert [f"{change.action} {change.what}" for change in plan_locks(None, LOCKS)] == [
+        "create debian git", "create team dask", "create team pandas", "create list debian", "create list team",
+    ]  # fmt: skip
+    nothing = replace(LOCKS, texts={"team": ""}, archives=())
+    assert not plan_locks(None, nothing).empty
+
+
+@pytest.mark.parametrize(
+    ("after", "change"),
+    [
+        (replace(LOCKS, texts={"team": TEXT.replace(HASH, "0" * 64, 1)}), "update team pandas: 2.2 -> 2.2, by other"),
+        (replace(LOCKS, archives=(replace(GIT, sha256="0" * 64),)), "update debian git: 1:2.39 -> 1:2.39, by other"),
+        (replace(LOCKS, archives=(replace(GIT, version="1:2.40"),)), "update debian git: 1:2.39 -> 1:2.40"),
+        (replace(LOCKS, lists={**LOCKS.lists, "team": "0" * 64}), f"update list team: {TEAM.hash[:12]} -> {'0' * 12}"),
+        (replace(LOCKS, lists={"debian": DEBIAN.hash}), "delete list team"),
+        (replace(LOCKS, base={"numpy": "2.1"}), "update base numpy: 2.0 -> 2.1"),
+        (replace(LOCKS, python="3.13"), "update base Python: 3.11 on x86_64 -> 3.13 on x86_64"),
+        (replace(LOCKS, machine="aarch64"), "update base Python: 3.11 on x86_64 -> 3.11 on aarch64"),
+    ],
+)
+def test_whatever_would_be_written_is_in_the_plan(after: Locks, change: str) -> None:
+    """Else a proposal says that nothing is to be done, while a build refuses the locks as they are."""
+    [one] = plan_locks(LOCKS, after)
+    assert str(one).startswith(change)
+    assert plan_locks(after, after).empty
 
 
 @pytest.mark.parametrize(
