@@ -9,13 +9,14 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from config.images import PinnedImage
 from deployments.sandbox.addresses import HARBOR, REGISTRY
 from deployments.sandbox.configuration import render_configuration
-from tasks.core.errors import HubError, Permanent, Transient
+from tasks.core.errors import Permanent, Transient
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.objects import NAMESPACE, WantedObject
 from tasks.core.robots import read_build_robot
@@ -48,21 +49,6 @@ def image(own: Own) -> BuiltImage:
 def _set_up(own: Own) -> None:
     for task in (ensure_project, ensure_robots, ensure_policies):
         task.fn(own.hub, FENCE)
-
-
-@pytest.fixture(autouse=True)
-def engine(own: Own) -> Generator[None, None, None]:
-    """The engine answers again: Podman 4.3 may end by itself when a build has failed, and is started anew."""
-    yield
-
-    def missing() -> str:
-        try:
-            with Engine.connect(own.sandbox.environment["DOCKER_HOST"], SECONDS):
-                return ""
-        except HubError as error:
-            return error.answered
-
-    wait_until("podman", "answer", missing, seconds=SECONDS, remedy="")
 
 
 @pytest.fixture
@@ -134,17 +120,29 @@ def _small_podman(sandbox: Sandbox, folder: Path) -> Generator[str]:
     disk = folder / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "none", str(disk)], check=True, timeout=SECONDS)
+    try:
+        with _podman(sandbox, folder, disk) as address:
+            yield address
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=False, timeout=SECONDS, capture_output=True)
+
+
+@contextmanager
+def _podman(sandbox: Sandbox, folder: Path, disk: Path) -> Generator[str]:
+    """Another Podman than the sandbox's, with what it keeps on a disk."""
     settings = render_configuration(sandbox.paths)
     for name in ("containers.conf", "storage.conf"):
         text = settings[name].replace(str(sandbox.paths.podman), str(disk))
         (folder / name).write_text(text.replace(f"{sandbox.paths.run}/podman", str(folder / "run")))
-    (disk / "tmp").mkdir()
+    (disk / "tmp").mkdir(exist_ok=True)
+    (folder / "podman.sock").unlink(missing_ok=True)
     address = f"unix://{folder}/podman.sock"
     given = {"CONTAINERS_CONF": "containers.conf", "CONTAINERS_STORAGE_CONF": "storage.conf"}
     environment = {key: str(folder / name) for key, name in given.items()}
+    own = {**environment, "TMPDIR": str(disk / "tmp"), "SSL_CERT_FILE": str(sandbox.paths.ca)}
     running = subprocess.Popen(
         ["podman", "system", "service", "--time=0", address], stderr=subprocess.DEVNULL,
-        env={**sandbox.environment, **environment, "TMPDIR": str(disk / "tmp"), "SSL_CERT_FILE": str(sandbox.paths.ca)},
+        env={**sandbox.environment, **own, "BUILDAH_ISOLATION": "chroot"},
     )  # fmt: skip
     try:
         missing = lambda: "" if (folder / "podman.sock").exists() else "not yet"  # noqa: E731
@@ -153,11 +151,32 @@ def _small_podman(sandbox: Sandbox, folder: Path) -> Generator[str]:
     finally:
         running.terminate()
         running.wait(SECONDS)
-        for path in (disk / "storage" / "overlay", disk):
-            subprocess.run(["umount", "--lazy", str(path)], check=False, timeout=SECONDS, capture_output=True)
+        overlay = str(disk / "storage" / "overlay")
+        subprocess.run(["umount", "--lazy", overlay], check=False, timeout=SECONDS, capture_output=True)
 
 
-# The build.
+# The build: by another Podman, since 4.3 may end by itself when one has failed, and would take others' builds along.
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("podman")
+
+
+@pytest.fixture
+def spare(own: Own, storage: Path, short_folder: Path) -> Generator[None, None, None]:
+    """The hub's image is built by it."""
+    with _podman(own.sandbox, short_folder, storage) as address:
+        own.build(engine=address)
+        yield
+    own.build(engine=None)
+
+
+@pytest.fixture
+def short_folder() -> Generator[Path, None, None]:
+    """A socket's path has 108 bytes at most."""
+    with TemporaryDirectory(prefix="hw-") as name:
+        yield Path(name)
 
 
 def test_a_base_that_is_gone_is_told(own: Own) -> None:
@@ -167,6 +186,7 @@ def test_a_base_that_is_gone_is_told(own: Own) -> None:
     assert "the base is gone from its registry" in raised.value.remedy
 
 
+@pytest.mark.usefixtures("spare")
 @pytest.mark.parametrize(
     ("was", "becomes", "said", "remedy"),
     [
@@ -191,12 +211,14 @@ def test_a_containerfile_that_cannot_be_built_is_told_with_the_steps_own_words(
     assert "Using cache" not in raised.value.answered
 
 
+@pytest.mark.usefixtures("spare")
 def test_an_image_that_does_not_fit_the_hub_does_not_pass_its_tests(own: Own) -> None:
     with pytest.raises(Permanent, match="take a base with the same major version") as raised:
         own.built("6.0.0")
     assert "does not pass its tests" in raised.value.remedy
 
 
+@pytest.mark.usefixtures("spare")
 def test_a_build_that_takes_too_long_is_ended(own: Own) -> None:
     inputs = own.inputs()
     packages = fetch_packages.fn(own.hub, inputs, own.base)
