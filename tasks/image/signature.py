@@ -43,7 +43,7 @@ class SigningKey:
         return _verifies(self._key.public_key(), payload, signature)
 
     def public_pem(self) -> str:
-        """The public key, by which anybody can verify."""
+        """The public key, by which anybody can verify: what ``cosign verify --key`` takes."""
         return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
@@ -83,11 +83,6 @@ def read_key(secret: SecretStr) -> SigningKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise _unusable("it is a key of another kind than ECDSA P-256") from None
     return SigningKey(key)
-
-
-def public_key_pem(key: SigningKey) -> str:
-    """What ``cosign verify --key`` takes."""
-    return key.public_pem()
 
 
 def signing_payload(image: PinnedImage) -> bytes:

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from config.images import PinnedImage
 from deployments.sandbox.addresses import HARBOR, REGISTRY
 from deployments.sandbox.harbor.operations import connect
-from tasks.image.signature import SigningKey, public_key_pem, read_key, signing_payload
+from tasks.image.signature import SigningKey, read_key, signing_payload
 from tasks.registry.attachments import SPDX, ensure_sbom, ensure_signature, signature_tag
 from tasks.registry.connection import Login
 from tasks.registry.distribution import Registry
@@ -137,7 +137,7 @@ def test_cosign_itself_verifies_it_and_by_no_other_key(place: Place, key: Signin
 
     def verify(by: SigningKey) -> subprocess.CompletedProcess[str]:
         public = tmp_path / "key.pub"
-        public.write_text(public_key_pem(by))
+        public.write_text(by.public_pem())
         secret = place.login.secret.get_secret_value()
         argv = [
             str(COSIGN), "verify", "--key", str(public), "--insecure-ignore-tlog", "--registry-cacert", str(place.ca),

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from config.images import PinnedImage
 from tasks.core.errors import Permanent
-from tasks.image.signature import SigningKey, public_key_pem, read_key, signing_payload
+from tasks.image.signature import SigningKey, read_key, signing_payload
 
 IMAGE = PinnedImage("registry.example.com", "iav/base-notebook", "sha256:" + "a" * 64)
 
@@ -53,7 +53,7 @@ def test_a_signature_verifies_by_its_key_for_its_payload_and_nothing_else() -> N
 
 def test_whoever_has_the_public_key_can_verify() -> None:
     key, payload = read_key(SecretStr(pem(MADE))), signing_payload(IMAGE)
-    public = load_pem_public_key(public_key_pem(key).encode())
+    public = load_pem_public_key(key.public_pem().encode())
     assert isinstance(public, ec.EllipticCurvePublicKey)
     public.verify(base64.b64decode(key.sign(payload)), payload, ec.ECDSA(SHA256()))
 
