@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
+
+from config.types import split_image
 
 
 @dataclass(frozen=True)
@@ -13,6 +16,14 @@ class PinnedImage:
     registry: str
     repository: str
     digest: str
+
+    @classmethod
+    def parse(cls, reference: str) -> Self:
+        """The image of a reference with a digest, as ``str`` writes it. Raises ValueError for any other text."""
+        registry, repository, _, digest = split_image(reference)
+        if digest is None:
+            raise ValueError(f"not by digest: {reference!r}")
+        return cls(registry, repository, digest)
 
     @property
     def name(self) -> str:

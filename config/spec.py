@@ -175,6 +175,12 @@ class Release(Part):
         default=None, description="Port on every node that reaches the hub too, over plain HTTP.", examples=[30080]
     )
     timeout: Duration = Field(default="10m", description="How long Helm waits for the pods.", examples=["10m"])
+    notice: Duration | None = Field(
+        default="2m",
+        description="How long users are told on the hub's pages before the proxy restarts, which closes their"
+        " notebooks' connections for some seconds; null for not at all.",
+        examples=["2m"],
+    )
 
 
 class Account(Part):

@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from enum import IntEnum
 
@@ -14,10 +14,13 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from config.profiles import BadProfile, load_profile, profile_names
+from flows.converge import converge
 from flows.deploy import DeployResult, deploy
 from flows.lock_image import lock_image
 from flows.rebuild_image import RebuildResult, rebuild_image
 from flows.renew_robots import renew_robots
+from flows.rollback import rollback
+from flows.teardown import teardown
 from tasks.core.change import Plan
 from tasks.core.errors import HubError
 
@@ -62,6 +65,29 @@ def _deploy(options: argparse.Namespace) -> Exit:
     return Exit.CHANGES if options.plan_only and not result.plan.empty else Exit.DONE
 
 
+def _rollback(options: argparse.Namespace) -> Exit:
+    result = rollback(options.profile, to=options.to, plan_only=options.plan_only)
+    if options.json:
+        print(result.model_dump_json())
+    else:
+        _show(DeployResult(plan=result.plan, record=result.record), as_json=False)
+        for left in result.left_behind:
+            print(f"left behind, and nothing refers to it any more: {left}")
+    return Exit.CHANGES if options.plan_only and not result.plan.empty else Exit.DONE
+
+
+def _converge(options: argparse.Namespace) -> Exit:
+    result = converge(options.profile)
+    print(result.model_dump_json() if options.json else f"{result.outcome}: {result.reason}")
+    return Exit.DONE
+
+
+def _teardown(options: argparse.Namespace) -> Exit:
+    plan = teardown(options.profile, confirm=options.confirm, volumes=options.volumes)
+    _show_plan(plan, "Nothing is there to take down.", as_json=options.json)
+    return Exit.CHANGES if not options.confirm and not plan.empty else Exit.DONE
+
+
 def _rebuild_image(options: argparse.Namespace) -> Exit:
     result = rebuild_image(options.profile, force=options.force, deploy_after=options.deploy_after)
     _show_image(result, as_json=options.json)
@@ -82,23 +108,42 @@ def _lock_image(options: argparse.Namespace) -> Exit:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m flows", description="Run a flow of Hubwright.")
     flows = parser.add_subparsers(required=True, metavar="FLOW", parser_class=_Parser)
-    one = flows.add_parser("deploy", help="deploy a hub, check it as a user would, record it")
-    one.add_argument("--plan-only", action="store_true", help="show what would change (exit code 2), and stop")
-    one.add_argument("--image", metavar="DIGEST", help="run this notebook image, whatever the profile's tag stands for")
-    one.set_defaults(run=_deploy, builds=False)
-    two = flows.add_parser("rebuild-image", help="build the notebook image if something changed, push it, scan it")
-    two.add_argument("--force", action="store_true", help="build also when Harbor has an image of the same inputs")
-    two.add_argument("--deploy-after", action="store_true", help="then deploy the hub with exactly this image")
-    two.set_defaults(run=_rebuild_image, builds=True)
-    three = flows.add_parser("lock-image", help="look which packages the image's lists stand for today, and lock them")
-    three.add_argument("--propose", action="store_true", help="show what would change (exit code 2), and write nothing")
-    three.set_defaults(run=_lock_image, builds=True)
-    four = flows.add_parser("renew-robots", help="renew the robots of the hub's Harbor before their time is over")
-    four.set_defaults(run=_renew_robots, builds=False)
-    for each in (one, two, three, four):
+    _add_hub_flows(flows.add_parser)
+    _add_image_flows(flows.add_parser)
+    for each in flows.choices.values():
         each.add_argument("profile", help=f"{', '.join(profile_names())}, or the path of a .yaml")
         each.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser
+
+
+def _add_hub_flows(add: Callable[..., argparse.ArgumentParser]) -> None:
+    plan_only = "show what would change (exit code 2), and stop"
+    one = add("deploy", help="deploy a hub, check it as a user would, record it")
+    one.add_argument("--plan-only", action="store_true", help=plan_only)
+    one.add_argument("--image", metavar="DIGEST", help="run this notebook image, whatever the profile's tag stands for")
+    one.set_defaults(run=_deploy, builds=False)
+    one = add("rollback", help="go back to a release that passed its checks, and check it again")
+    one.add_argument("--to", type=int, metavar="REVISION", help="which (default: the newest before the present one)")
+    one.add_argument("--plan-only", action="store_true", help=plan_only)
+    one.set_defaults(run=_rollback, builds=False)
+    one = add("converge", help="bring the newest healthy release back where a run died; for a schedule")
+    one.set_defaults(run=_converge, builds=False)
+    one = add("teardown", help="take a hub down; shows the plan (exit code 2) unless it is confirmed")
+    one.add_argument("--confirm", default="", metavar="HUB", help="the hub's name: take it down, and keep its volumes")
+    one.add_argument("--volumes", default="", metavar="HUB", help="its name again: delete its users' volumes too")
+    one.set_defaults(run=_teardown, builds=False)
+    one = add("renew-robots", help="renew the robots of the hub's Harbor before their time is over")
+    one.set_defaults(run=_renew_robots, builds=False)
+
+
+def _add_image_flows(add: Callable[..., argparse.ArgumentParser]) -> None:
+    one = add("rebuild-image", help="build the notebook image if something changed, push it, scan it")
+    one.add_argument("--force", action="store_true", help="build also when Harbor has an image of the same inputs")
+    one.add_argument("--deploy-after", action="store_true", help="then deploy the hub with exactly this image")
+    one.set_defaults(run=_rebuild_image, builds=True)
+    one = add("lock-image", help="look which packages the image's lists stand for today, and lock them")
+    one.add_argument("--propose", action="store_true", help="show what would change (exit code 2), and write nothing")
+    one.set_defaults(run=_lock_image, builds=True)
 
 
 def _show_image(result: RebuildResult, *, as_json: bool) -> None:

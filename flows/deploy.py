@@ -17,35 +17,37 @@ from config.spec import Hub
 from config.types import Sha256
 from flows.fences import fence_of
 from flows.forms import asked
+from flows.going_back import METRICS_TOKEN, bring_back
+from flows.plans import tell_plan
 from flows.registry import look_at_harbor, set_up_harbor
 from flows.sign_in import SeenSignIn, look_at_sign_in, set_up_sign_in
+from tasks.cluster.back import keep_secrets
 from tasks.cluster.phase import check_cluster, ensure_cluster, ensure_namespace, plan_cluster
-from tasks.core.artifacts import show_checks, show_link, show_plan, show_problems
+from tasks.core.artifacts import show_checks, show_link, show_problems
 from tasks.core.change import Plan
 from tasks.core.errors import HubError
 from tasks.core.fence import Fence, FenceLost
-from tasks.core.names import CHART_SECRET, METRICS_SERVICE, token_key
 from tasks.core.problems import Gathering, require_ready
-from tasks.core.records import CheckResult, ReleaseRecord
+from tasks.core.record import CheckResult, ReleaseRecord
+from tasks.database.phase import back_up_database, check_database, plan_backup, read_schema
 from tasks.monitoring.phase import check_monitoring, ensure_monitoring, plan_monitoring
-from tasks.monitoring.plan import TokenRef
 from tasks.registry.images import plan_protection, protect_image
 from tasks.registry.phase import pin_images
+from tasks.release.announce import announce_restart
 from tasks.release.phase import (
-    DeployedRelease,
     check_release,
     ensure_release,
     fetch_chart,
     plan_release,
     record_release,
-    restore_release,
     want_values,
 )
 from tasks.release.plan import WantedRelease
+from tasks.release.restarts import PROXY
+from tasks.release.state import DeployedRelease, ReleasePlan
 from tasks.validation.phase import check_hub, require_passed
 
 Profile = Annotated[str, asked("Profile", "The hub, by its profile.", enum=[*profile_names()])]
-METRICS_TOKEN = TokenRef(CHART_SECRET, token_key(METRICS_SERVICE))
 Digest = Annotated[
     Sha256 | None, asked("Image", "Digest of the notebook image; without it, that of the profile's tag.")
 ]
@@ -86,7 +88,7 @@ def deploy(profile: Profile, plan_only: PlanOnly = False, image: Digest = None) 
     hub = load_profile(profile)
     with TemporaryDirectory(prefix="hubwright-") as folder:
         wanted = prepare(hub, Path(folder), image)
-        plan, running = make_plan(hub, wanted)
+        plan, release = make_plan(hub, wanted)
         if plan_only:
             return DeployResult(plan=plan)
         if not plan.empty:
@@ -94,8 +96,8 @@ def deploy(profile: Profile, plan_only: PlanOnly = False, image: Digest = None) 
         with fence_of(hub) as fence:
             if fence.waited:
                 wanted = prepare(hub, Path(folder), image)
-                plan, running = make_plan(hub, wanted)
-            record = carry_out(hub, wanted, running if plan.empty else None, fence)
+                plan, release = make_plan(hub, wanted)
+            record = carry_out(hub, wanted, plan, release, fence)
     show_link(hub.name, hub.url)
     return DeployResult(plan=plan, record=record)
 
@@ -104,7 +106,7 @@ def prepare(hub: Hub, folder: Path, image: str | None) -> Wanted:
     """What is to run is known, and the cluster has what that needs; else NotReady with everything that is missing."""
     looks = Gathering()
     pinned, fetched = pin_images.submit(hub, image), fetch_chart.submit(hub, folder)
-    cluster, monitoring = check_cluster.submit(hub), check_monitoring.submit(hub)
+    cluster, monitoring, database = (check.submit(hub) for check in (check_cluster, check_monitoring, check_database))
     provider = look_at_sign_in(hub, looks)
     harbor = look_at_harbor(hub, looks)
     images = looks.attempt(pinned.result)
@@ -114,6 +116,7 @@ def prepare(hub: Hub, folder: Path, image: str | None) -> Wanted:
     if looks.add(looks.attempt(cluster.result)):  # one that does not answer is told once
         looks.add(looks.attempt(check_release, hub, chart))
         looks.add(looks.attempt(monitoring.result))
+        looks.add(looks.attempt(database.result))
         values = looks.attempt(worked_out.result) if worked_out else None
     for problem in looks.problems:
         get_run_logger().warning("%s", problem)
@@ -126,41 +129,39 @@ def prepare(hub: Hub, folder: Path, image: str | None) -> Wanted:
     return Wanted(images, WantedRelease(hub.release.name, chart, values), provider, harbor)
 
 
-def make_plan(hub: Hub, wanted: Wanted) -> tuple[Plan, DeployedRelease | None]:
-    """Everything that a deploy would change, shown before anything is touched; and the release that runs now."""
+def make_plan(hub: Hub, wanted: Wanted) -> tuple[Plan, ReleasePlan]:
+    """Everything that a deploy would change, shown before anything is touched; and what that is for the release."""
     cluster, releases = plan_cluster.submit(hub), plan_release.submit(hub, wanted.release)
     monitoring = plan_monitoring.submit(hub, METRICS_TOKEN)
     kept = plan_protection(hub, wanted.images.notebook.digest) if hub.registry.harbor else Plan()
-    changes, running = releases.result()
-    plan = cluster.result() + wanted.harbor + kept + wanted.provider.plan + changes + monitoring.result()
-    show_plan(hub.name, plan)
-    for change in plan:
-        get_run_logger().info("plan: %s", change)
-    return plan, running
+    release = releases.result()
+    backup = plan_backup(hub, release.replaces)
+    plan = cluster.result() + wanted.harbor + kept + wanted.provider.plan + backup + release.changes
+    plan += monitoring.result()
+    tell_plan(hub, plan)
+    return plan, release
 
 
-def carry_out(hub: Hub, wanted: Wanted, running: DeployedRelease | None, fence: Fence) -> ReleaseRecord:
+def carry_out(hub: Hub, wanted: Wanted, plan: Plan, release: ReleasePlan, fence: Fence) -> ReleaseRecord:
     """Each phase in its order, and back to the newest healthy release when one fails.
 
-    ``running`` is the release when everything is as it should be already: then only the checks are left to do.
+    When the plan is empty, everything is as it should be already, and only the checks are left.
     """
+    untouched = release.running if plan.empty else None
     try:
-        deployed = running or change(hub, wanted, fence)
-        checks = check_hub(hub, wanted.images.notebook)
-        record = record_release(hub, wanted.images.notebook, deployed, checks, fence)
-        show_checks(hub.name, checks)
-        require_passed(checks)
+        deployed = untouched or change(hub, wanted, release, fence)
+        record = prove(hub, wanted, deployed, fence)
     except FenceLost:
         raise  # whoever has the fence now decides what serves
     except HubError as error:
         get_run_logger().error("%s", error)
-        restore_release(hub, fence)
+        bring_back(hub, untouched, fence)
         raise
     return record
 
 
-def change(hub: Hub, wanted: Wanted, fence: Fence) -> DeployedRelease:
-    """Cluster and provider are as the plan says."""
+def change(hub: Hub, wanted: Wanted, planned: ReleasePlan, fence: Fence) -> DeployedRelease:
+    """Cluster, provider and release are as the plan says; that nobody has proved the release yet is on record."""
     ensure_cluster(hub, fence)
     set_up_harbor(hub, fence)
     if hub.registry.harbor:
@@ -169,6 +170,21 @@ def change(hub: Hub, wanted: Wanted, fence: Fence) -> DeployedRelease:
     release = wanted.release
     if sign_in != wanted.provider.sign_in:  # the client's secret is another one, or there was none before
         release = replace(release, values=want_values(hub, wanted.images, sign_in))
+    back_up_database(hub, planned.replaces, fence)
+    if PROXY in planned.restarts:
+        announce_restart(hub, fence)
     deployed = ensure_release(hub, release, fence)
+    record_release(hub, wanted.images.notebook, deployed, fence)
     ensure_monitoring(hub, METRICS_TOKEN, fence)
     return deployed
+
+
+def prove(hub: Hub, wanted: Wanted, deployed: DeployedRelease, fence: Fence) -> ReleaseRecord:
+    """The release passed its checks, and is one to go back to; else that is on record, and Permanent is raised."""
+    image = wanted.images.notebook
+    checks = check_hub(hub, image)
+    record = record_release(hub, image, deployed, fence, checks, None, read_schema(hub))
+    show_checks(hub.name, checks)
+    require_passed(checks)
+    keep_secrets(hub, fence)
+    return record

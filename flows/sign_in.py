@@ -10,6 +10,7 @@ from config.spec import Hub
 from tasks.core.change import Plan
 from tasks.core.fence import Fence
 from tasks.core.problems import Gathering
+from tasks.keycloak.back import plan_keycloak_back, take_roles_back
 from tasks.keycloak.phase import check_claims, ensure_client, ensure_client_secret, ensure_roles, look_at_keycloak
 from tasks.oidc.phase import look_at_provider, mark_client_secret
 
@@ -40,6 +41,20 @@ def look_at_sign_in(hub: Hub, looks: Gathering) -> SeenSignIn | None:
         return None
     looks.add(look.problems)
     return SeenSignIn(SignIn(endpoints, look.secret_mark), look.plan)
+
+
+def plan_sign_in_back(present: Hub, back: Hub) -> Plan:
+    """What going back changes at the provider; nothing where that is none of ours. Reads only."""
+    return plan_keycloak_back(present, back) if isinstance(back.identity, KeycloakIdentity) else Plan()
+
+
+def bring_sign_in_back(present: Hub, back: Hub, fence: Fence) -> None:
+    """Keycloak is as ``back`` has it, and what only the present hub gave to groups is taken from them."""
+    if isinstance(back.identity, KeycloakIdentity):
+        ensure_client(back, fence)
+        take_roles_back(present, back, fence)
+        ensure_roles(back, fence)
+        ensure_client_secret(back, fence)
 
 
 def set_up_sign_in(hub: Hub, sign_in: SignIn | None, fence: Fence) -> SignIn | None:

@@ -53,6 +53,8 @@ IMAGES = (
     Pushed("pause", "pause", "3.10"),
     Pushed("busybox", "library/busybox", "1"),
     Pushed("hub", "jupyterhub/k8s-hub", "4.4.0"),
+    # JupyterHub 4.1.6: its database has another schema, for going to the newer one and back.
+    Pushed("hub-4", "jupyterhub/k8s-hub", "3.3.8"),
     Pushed("proxy", "jupyterhub/configurable-http-proxy", "5"),
     Pushed("notebook", "iav/base-notebook", "v1"),
 )

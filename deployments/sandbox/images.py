@@ -19,11 +19,20 @@ UNFINISHED = "unfinished"
 
 @dataclass(frozen=True)
 class Image:
-    """An image: the folder of its name under ``images/``, what is fetched for it, and the image below."""
+    """An image: the folder of its name under ``images/``, what is fetched for it, and the image below.
+
+    With ``like`` it is made as another one, with the files of its own folder in place of that one's.
+    """
 
     name: str
     sources: tuple[Source, ...] = ()
     base: str = ""
+    like: str = ""
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What its build context is made of, one over the other."""
+        return tuple(FOLDERS / name for name in (self.like, self.name) if name)
 
 
 IMAGES = {
@@ -33,6 +42,7 @@ IMAGES = {
         Image("busybox", (Program("busybox", "busybox-static"),)),
         Image("base", (DebianRoot(("ca-certificates", "python3", "python3-venv", "sqlite3", "tini")),)),
         Image("hub", (Wheels(),), base="base"),
+        Image("hub-4", (Wheels(),), base="base", like="hub"),
         Image("proxy", (Wheels(), NodeModules()), base="base"),
         Image("notebook", (Wheels(),), base="base"),
     )
@@ -48,14 +58,15 @@ def ensure_image(name: str, on_line: Callable[[str], None]) -> Path:
     base = ensure_image(image.base, on_line) if image.base else None
     inputs = [item for source in image.sources for item in source.inputs()]
     # The name of the base's folder ends in its key.
-    key = digest_of(FOLDERS / name, *BUILDERS, *inputs, base.name if base else "")
+    key = digest_of(*image.folders, *BUILDERS, *inputs, base.name if base else "")
     return build_once("images", name, key, lambda folder: _build(image, base, folder, on_line))
 
 
 def _build(image: Image, base: Path | None, layout: Path, say: Callable[[str], None]) -> None:
     unfinished = layout / UNFINISHED
     context = unfinished / "context"
-    shutil.copytree(FOLDERS / image.name, context)
+    for folder in image.folders:
+        shutil.copytree(folder, context, dirs_exist_ok=True)
     for source in image.sources:
         source.fetch(context, say)
     build_layout(context, base, unfinished / "engine", layout, say)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -11,27 +9,17 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from prefect.logging import get_run_logger
-from pydantic import SecretStr
 
-from config.identity import KeycloakIdentity, OidcIdentity, PasswordIdentity
 from config.spec import Hub
 from tasks.cluster.plan import HubSecrets, permissions, plan_claim, wanted_namespace, wanted_objects
 from tasks.cluster.preflight import cluster_problems
+from tasks.cluster.secrets import read_chosen, read_keys
 from tasks.cluster.state import SeenCluster
 from tasks.core.access import access_problems
 from tasks.core.change import Plan
 from tasks.core.errors import Permanent
 from tasks.core.fence import Fence
 from tasks.core.kubernetes import Kubernetes
-from tasks.core.names import (
-    CLIENT_SECRET_KEY,
-    KEYS_SECRET,
-    METRICS_SERVICE,
-    OIDC_SECRET,
-    PASSWORDS_SECRET,
-    ROUTES_SERVICE,
-    token_key,
-)
 from tasks.core.objects import (
     CLAIM,
     INGRESS_CLASS,
@@ -47,20 +35,11 @@ from tasks.core.objects import (
     WantedObject,
 )
 from tasks.core.problems import Problem
-from tasks.core.secrets import read_secret
 from tasks.core.task import hub_task
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-KEYS = (
-    # The keys that the chart keeps in its Secret, each 32 random bytes in hexadecimal, as the chart draws them.
-    "hub.config.ConfigurableHTTPProxy.auth_token",
-    "hub.config.JupyterHub.cookie_secret",
-    "hub.config.CryptKeeper.keys",
-    token_key(ROUTES_SERVICE),
-    token_key(METRICS_SERVICE),
-)
 READERS = 8
 """Objects are read so many at a time."""
 
@@ -152,20 +131,4 @@ def _grows(kubernetes: Kubernetes, claim: WantedObject) -> bool:
 
 def _read_secrets(hub: Hub, kubernetes: Kubernetes) -> HubSecrets:
     """What people chose, from where the profile says, and the keys that were drawn once, or new ones."""
-    kept = (kubernetes.read(SECRET, KEYS_SECRET, hub.cluster.namespace) or {}).get("data", {})
-    keys = {
-        key: SecretStr(base64.b64decode(kept[key]).decode() if key in kept else secrets.token_hex(32)) for key in KEYS
-    }
-    return HubSecrets(_read_chosen(hub, kubernetes), keys)
-
-
-def _read_chosen(hub: Hub, kubernetes: Kubernetes) -> dict[str, dict[str, SecretStr]]:
-    """Passwords, or a client's secret, by the Secret that keeps them for the hub; Keycloak's phase keeps its own."""
-    match hub.identity:
-        case PasswordIdentity() as identity:
-            refs = {"password": identity.password, "admin_password": identity.admin_password}
-            return {PASSWORDS_SECRET: {key: read_secret(ref, kubernetes) for key, ref in refs.items() if ref}}
-        case OidcIdentity() as identity:
-            return {OIDC_SECRET: {CLIENT_SECRET_KEY: read_secret(identity.client_secret, kubernetes)}}
-        case KeycloakIdentity():
-            return {}
+    return HubSecrets(read_chosen(hub, kubernetes), read_keys(hub, kubernetes))

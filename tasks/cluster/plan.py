@@ -74,13 +74,18 @@ def wanted_objects(hub: Hub, secrets: HubSecrets) -> tuple[WantedObject, ...]:
         WantedObject(SERVICE_ACCOUNT, account, namespace),
         WantedObject(ROLE, account, namespace, {"rules": [dict(rule) for rule in HUB_RULES]}),
         WantedObject(ROLE_BINDING, account, namespace, {"roleRef": role, "subjects": [subject]}),
-        *(WantedObject(SECRET, name, namespace, _secret_fields(data)) for name, data in secrets.chosen.items()),
-        WantedObject(SECRET, KEYS_SECRET, namespace, _secret_fields(secrets.keys)),
+        *(secret_object(name, namespace, data) for name, data in secrets.chosen.items()),
+        secret_object(KEYS_SECRET, namespace, secrets.keys),
         _chart_secret(hub, secrets.keys),
     ]
     if hub.storage.shared:
         objects.append(_shared_claim(hub.storage.shared, namespace))
     return tuple(objects)
+
+
+def secret_object(name: str, namespace: str, data: Mapping[str, SecretStr]) -> WantedObject:
+    """A Secret with exactly this."""
+    return WantedObject(SECRET, name, namespace, _secret_fields(data))
 
 
 def permissions(hub: Hub) -> tuple[Access, ...]:

@@ -16,7 +16,7 @@ from prefect.artifacts import (
 
 from tasks.core.change import Plan
 from tasks.core.problems import Problem
-from tasks.core.records import CheckResult
+from tasks.core.record import CheckResult, ReleaseRecord
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -40,6 +40,32 @@ def show_checks(hub: str, checks: Sequence[CheckResult]) -> None:
     """The check report is a table in the UI."""
     rows = [{"check": c.name, "passed": c.passed, "seconds": c.seconds, "detail": c.detail} for c in checks]
     create_table_artifact(rows, key=f"checks-{hub}", description=f"How the checks of {hub} ended.")
+
+
+def show_releases(hub: str, records: Sequence[ReleaseRecord]) -> None:
+    """The releases that one can go back to are a table in the UI, newest first."""
+    rows = [
+        {
+            "revision": one.revision,
+            "runs what this one ran": one.stands_for,
+            "checked": f"{one.recorded_at:%Y-%m-%d %H:%M} UTC",
+            "chart": one.chart,
+            "image": one.image,
+        }
+        for one in records
+    ]
+    nothing = [{"revision": "none", "checked": "no release has passed its checks yet"}]
+    create_table_artifact(rows or nothing, key=f"releases-{hub}", description=f"Healthy releases of {hub}.")
+
+
+def show_left_behind(hub: str, titles: Sequence[str]) -> None:
+    """What nothing refers to any more is a table in the UI; nothing is shown when there is nothing."""
+    rows = [
+        {"what": title, "why it stays": "going back deletes nothing: look whether anybody else uses it"}
+        for title in titles
+    ]
+    if rows:
+        create_table_artifact(rows, key=f"left-behind-{hub}", description=f"What {hub} does not use any more.")
 
 
 def show_image(hub: str, image: Mapping[str, Any]) -> None:

@@ -30,6 +30,10 @@ class FenceLost(Permanent):
     """This run may write no more: another one may be at work on the hub."""
 
 
+class FenceHeld(Permanent):
+    """Another run has the fence, and had it for as long as this one would wait."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """Whose fence it is that is wanted: the Lease's namespace and name, and what is to be its holder."""
@@ -59,12 +63,15 @@ class Fence:
 
     waited: bool
     """Whether somebody else had it first, and may have changed the hub."""
+    dead: str
+    """The holder that it was taken over from, who died at work on the hub; "" when it was free."""
 
-    def __init__(self, claim: Claim, kubernetes: Kubernetes, taken: Body, *, waited: bool) -> None:
+    def __init__(self, claim: Claim, kubernetes: Kubernetes, taken: _Taken, *, waited: bool) -> None:
         self.waited = waited
+        self.dead = taken.dead
         self._claim = claim
         self._kubernetes = kubernetes
-        self._lease = taken
+        self._lease = taken.lease
         self._renewed = time.monotonic()
         self._lost_to = ""
         self._ended = threading.Event()
@@ -88,6 +95,10 @@ class Fence:
         self._thread.join(GIVE_UP_SECONDS)
         if not self._lost_to:
             self._kubernetes.replace(self._claim.lease(NOBODY, self._lease))
+
+    def abandon(self) -> None:
+        """It is not renewed any more, and expires as this run's."""
+        self._ended.set()
 
     def _keep(self) -> None:
         while not self._ended.wait(RENEW_SECONDS) and not self._lost_to:
@@ -119,7 +130,10 @@ def hold_fence(
     """This run alone changes the hub, as long as ``check`` of what is given does not raise.
 
     Waits for another holder up to ``bound`` seconds, and takes over from one that has not renewed for the
-    time that its Lease says. Raises Permanent, naming the holder, when the bound has passed.
+    time that its Lease says. Raises FenceHeld, naming the holder, when the bound has passed.
+
+    It is given back by a run that ends by itself, and left to expire by one that is ended (a signal, a cancelled
+    run): so whoever comes next knows that the hub may be half changed.
     """
     reasons: list[str] = []
 
@@ -133,11 +147,28 @@ def hold_fence(
     fence.start()
     try:
         yield fence
-    finally:
-        try:
-            fence.give_back()
-        except (Conflict, Transient) as error:
-            say(f"the fence could not be given back and expires in {LEASE_SECONDS} s: {error.answered}")
+    except HubError:
+        _give_back(fence, say)
+        raise
+    except BaseException:
+        fence.abandon()
+        raise
+    _give_back(fence, say)
+
+
+def _give_back(fence: Fence, say: Callable[[str], None]) -> None:
+    try:
+        fence.give_back()
+    except (Conflict, Transient) as error:
+        say(f"the fence could not be given back and expires in {LEASE_SECONDS} s: {error.answered}")
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """The Lease as it is once it is ours, and the holder that had died, if one had it before."""
+
+    lease: Body
+    dead: str = NOBODY
 
 
 @dataclass
@@ -154,9 +185,8 @@ class _Watch:
         return time.monotonic() - self.since >= spec.get("leaseDurationSeconds", LEASE_SECONDS)
 
 
-def _take(kubernetes: Kubernetes, claim: Claim, say: Callable[[str], None], bound: float) -> Body:
-    """The Lease, as it is once it is ours."""
-    watch, taken = _Watch(), list[Body]()
+def _take(kubernetes: Kubernetes, claim: Claim, say: Callable[[str], None], bound: float) -> _Taken:
+    watch, taken = _Watch(), list[_Taken]()
 
     def missing() -> str:
         seen = kubernetes.read(LEASE, claim.name, claim.namespace)
@@ -165,14 +195,20 @@ def _take(kubernetes: Kubernetes, claim: Claim, say: Callable[[str], None], boun
         if holder not in (NOBODY, claim.holder) and not watch.expired(spec):
             return f"{holder} has held it since {spec.get('acquireTime', 'an unknown time')}"
         try:
-            taken.append(_write(kubernetes, claim, seen))
+            dead = NOBODY if holder == claim.holder else holder
+            taken.append(_Taken(_write(kubernetes, claim, seen), dead))
         except Conflict:
             return "somebody else was faster"
         return ""
 
     remedy = "wait for that run to end, or cancel it; a dead one is taken over by itself"
     asked = f"take Lease {claim.name}"
-    wait_until("fence", asked, missing, seconds=bound, remedy=remedy, say=say, every=LOOK_SECONDS)
+    try:
+        wait_until("fence", asked, missing, seconds=bound, remedy=remedy, say=say, every=LOOK_SECONDS)
+    except Permanent as error:
+        if error.asked != asked:  # the API server's own refusal
+            raise
+        raise FenceHeld("fence", asked, error.answered, remedy) from error
     return taken[0]
 
 

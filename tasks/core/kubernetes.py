@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 from tasks.core.access import missing_access
 from tasks.core.change import Plan
 from tasks.core.errors import Conflict, HubError, Permanent, Transient
+from tasks.core.execution import run_in_pod
 from tasks.core.objects import (
     ACCESS_REVIEW,
     FIELD_MANAGER,
@@ -28,7 +29,7 @@ from tasks.core.objects import (
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
-APPLY = "application/apply-patch+yaml"
+PATCHES = {"PATCH": "application/apply-patch+yaml", "MERGE": "application/merge-patch+json"}
 BAD_REQUEST, NOT_FOUND, CONFLICT, SERVER_ERROR = 400, 404, 409, 500
 TRANSIENT = (408, 429)
 REMEDIES = {
@@ -147,6 +148,21 @@ class Kubernetes:
         path = _path(wanted.kind, wanted.namespace, wanted.name)
         self._call("PATCH", path, query=[("fieldManager", FIELD_MANAGER)], body=wanted.body)
 
+    def merge(self, kind: Kind, name: str, namespace: str, fields: Body) -> None:
+        """The object has these fields, whoever set them before (JSON Merge Patch, RFC 7396)."""
+        self._may_write()
+        self._call("MERGE", _path(kind, namespace, name), query=[("fieldManager", FIELD_MANAGER)], body=fields)
+
+    def delete(self, kind: Kind, name: str, namespace: str | None) -> None:
+        """There is no such object, or it is on its way out; what depends on it goes with it."""
+        self._may_write()
+        query = [("propagationPolicy", "Background")]
+        self._call("DELETE", _path(kind, namespace, name), query=query, missing_is_none=True)
+
+    def run(self, pod: str, namespace: str, container: str, argv: Sequence[str], seconds: float) -> str:
+        """What a command in a pod's container wrote. Raises Permanent when it failed, Transient without an answer."""
+        return run_in_pod(self._api.configuration, namespace, pod, container, argv, seconds)
+
     def plan(self, wanted: WantedObject) -> Plan:
         """What ``ensure`` would change. Reads only."""
         return plan_object(wanted, self.read(wanted.kind, wanted.name, wanted.namespace))
@@ -188,7 +204,8 @@ class Kubernetes:
     ) -> bytes:
         headers = {"Accept": "application/json"}
         if body is not None:
-            headers["Content-Type"] = APPLY if method == "PATCH" else "application/json"
+            headers["Content-Type"] = PATCHES.get(method, "application/json")
+        method = "PATCH" if method in PATCHES else method
         request = self._api.param_serialize(
             method, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
         )

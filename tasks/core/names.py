@@ -16,6 +16,11 @@ CLIENT_SECRET_KEY = "client_secret"
 
 BUILD_ROBOT_SECRET = "hubwright-build-robot"
 """The Secret with the name and the secret of the robot that pushes images, under the keys of a basic-auth Secret."""
+NOTICE_CONFIG = "hubwright-notice"
+"""The ConfigMap with what the hub's pages tell users, and until when."""
+NOTICE_KEY = "notice"
+"""Under which key of ``NOTICE_CONFIG`` it is: the time of its end in ISO 8601 on the first line, then the words."""
+
 PULL_SECRET = "hubwright-pull"
 """The Secret (kubernetes.io/dockerconfigjson) by which nodes pull the users' images."""
 
@@ -23,6 +28,11 @@ ROUTES_SERVICE = "hubwright-routes"
 """The hub's service (in JupyterHub's sense) that may have the proxy's routes put back."""
 METRICS_SERVICE = "hubwright-metrics"
 """The hub's service that may read its metrics."""
+
+
+def copy_of(secret: str) -> str:
+    """The Secret that keeps a Secret as the newest healthy release had it."""
+    return f"{secret}-kept"
 
 
 def token_key(service: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -43,6 +43,7 @@ EVENT = Kind("v1", "Event", "events")
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
 QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 LIMIT_RANGE = Kind("v1", "LimitRange", "limitranges")
+EXEC = Kind("v1", "PodExecOptions", "pods/exec")
 REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 INGRESS = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
@@ -116,6 +117,12 @@ def plan_object(wanted: WantedObject, seen: Body | None) -> Plan:
         _change(wanted, Action.DELETE, path, "") for path in sorted(_owned_paths(seen) - _paths(wanted.body, ""))
     ]
     return Plan(tuple(changes))
+
+
+def no_longer_wanted(before: Iterable[WantedObject], after: Iterable[WantedObject]) -> tuple[str, ...]:
+    """Titles of the objects that were wanted and are not any more."""
+    names = {one.title for one in after}
+    return tuple(one.title for one in before if one.title not in names)
 
 
 def _change(wanted: WantedObject, action: Action, path: str, value: object) -> Change:

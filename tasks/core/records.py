@@ -1,50 +1,19 @@
-"""ReleaseRecords: what was released, and whether its checks passed, kept as ConfigMaps beside the hub."""
+"""Where ReleaseRecords are kept: each a ConfigMap beside the hub."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.objects import CONFIG_MAP, Body, WantedObject
+from tasks.core.record import Backup, ReleaseRecord, newest_healthy
 
 LABEL = "hubwright.io/release"
 KEY = "record.json"
-
-
-class CheckResult(BaseModel):
-    """How one check ended; ``detail`` says what was seen, or why it failed and what to do."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    passed: bool
-    detail: str
-    seconds: float
-
-
-class ReleaseRecord(BaseModel):
-    """One revision of a hub's Helm release, and how its checks ended."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    hub: str
-    release: str
-    revision: int
-    chart: str
-    """Name and version, as Helm shows them: jupyterhub-4.4.0."""
-    chart_digest: str
-    values_hash: str
-    image: str
-    """The notebook image, by digest."""
-    checks: tuple[CheckResult, ...]
-    recorded_at: datetime
-
-    @property
-    def healthy(self) -> bool:
-        """Whether there were checks and all of them passed."""
-        return bool(self.checks) and all(check.passed for check in self.checks)
+KEPT = 20
+"""So many records stay, as many as Helm keeps revisions; and the newest healthy one in any case."""
 
 
 def list_records(kubernetes: Kubernetes, namespace: str, release: str) -> tuple[ReleaseRecord, ...]:
@@ -54,27 +23,41 @@ def list_records(kubernetes: Kubernetes, namespace: str, release: str) -> tuple[
     return tuple(sorted(records, key=lambda record: record.revision, reverse=True))
 
 
-def ensure_record(kubernetes: Kubernetes, namespace: str, record: ReleaseRecord) -> None:
-    """The record is kept, unless its revision has a healthy one: a release that once passed its checks did."""
-    wanted = WantedObject(
-        CONFIG_MAP,
-        f"{record.release}-release-{record.revision}",
-        namespace,
-        {"metadata": {"labels": {LABEL: record.release}}, "data": {KEY: record.model_dump_json(indent=2)}},
-    )
-    kept = _parse(kubernetes.read(CONFIG_MAP, wanted.name, namespace) or {})
-    if not (kept and kept.healthy):
-        kubernetes.apply(wanted)
+def ensure_record(kubernetes: Kubernetes, namespace: str, record: ReleaseRecord) -> ReleaseRecord:
+    """What is known of the revision is on record; returns that.
+
+    A release that once passed its checks did: its record gives way only to a healthy one that tells of something else,
+    as when the profile changed and nothing of the release did. A backup stays with it.
+    """
+    kept = _parse(kubernetes.read(CONFIG_MAP, _name(record), namespace) or {})
+    if kept and kept.healthy and (kept.same_release(record) or not record.healthy):
+        return kept
+    if kept and kept.backup:
+        record = record.model_copy(update={"backup": kept.backup})
+    kubernetes.apply(_wanted(record, namespace))
+    return record
 
 
-def newest_healthy(records: tuple[ReleaseRecord, ...]) -> ReleaseRecord | None:
-    """The healthy record of the newest revision; None when there is none."""
-    return next((record for record in records if record.healthy), None)
+def keep_backup(kubernetes: Kubernetes, namespace: str, record: ReleaseRecord, backup: Backup) -> None:
+    """The record says where the backup of its database is."""
+    kubernetes.apply(_wanted(record.model_copy(update={"backup": backup}), namespace))
 
 
-def record_of(records: tuple[ReleaseRecord, ...], revision: int) -> ReleaseRecord | None:
-    """The record of a revision; None when there is none."""
-    return next((record for record in records if record.revision == revision), None)
+def trim_records(kubernetes: Kubernetes, namespace: str, records: Sequence[ReleaseRecord]) -> None:
+    """The oldest are gone, of more than ``KEPT``. ``records`` are those of one release, newest first."""
+    newest = newest_healthy(records)
+    for record in records[KEPT:]:
+        if record != newest:
+            kubernetes.delete(CONFIG_MAP, _name(record), namespace)
+
+
+def _name(record: ReleaseRecord) -> str:
+    return f"{record.release}-release-{record.revision}"
+
+
+def _wanted(record: ReleaseRecord, namespace: str) -> WantedObject:
+    fields = {"metadata": {"labels": {LABEL: record.release}}, "data": {KEY: record.model_dump_json(indent=2)}}
+    return WantedObject(CONFIG_MAP, _name(record), namespace, fields)
 
 
 def _parse(found: Body) -> ReleaseRecord | None:

@@ -94,6 +94,11 @@ class Keycloak:
         """The client has these fields, and its others as before."""
         self._write(f"update client {fields['clientId']}", MANAGE_CLIENTS, self._admin.update_client, client.id, fields)
 
+    def delete_client(self, client: SeenClient) -> None:
+        """There is no such client, nor roles of it."""
+        asked = f"delete client {client.fields['clientId']}"
+        self._write(asked, MANAGE_CLIENTS, self._admin.delete_client, client.id)
+
     def apply_mapper(self, client: SeenClient, mapper: Fields) -> None:
         """The client has the mapper; one with an id is changed."""
         asked = f"set mapper {mapper['name']} of client {client.fields['clientId']}"

@@ -61,7 +61,7 @@ class KeycloakLook:
 def look_at_keycloak(hub: Hub) -> KeycloakLook:
     """What this phase would change, and what stands in its way. Reads only, and waits for a Keycloak that restarts."""
     kubernetes = Kubernetes.connect()
-    _, realm = _look(hub, kubernetes)
+    _, realm = look(hub, kubernetes)
     secret = realm.client.secret if realm.client else None
     plan = plan_client(hub, realm) + plan_roles(hub, realm) + _plan_secret(hub, secret, kubernetes)
     return KeycloakLook(realm_problems(hub, realm), plan, _mark_of(hub, secret) if secret else None)
@@ -70,7 +70,7 @@ def look_at_keycloak(hub: Hub) -> KeycloakLook:
 @hub_task(name="ensure client", description="Makes or changes the hub's client in Keycloak.")
 def ensure_client(hub: Hub, fence: Fence) -> Plan:
     """The client is as the profile says; returns what changed. A field that is not ours stays as it was."""
-    keycloak, realm = _look(hub, Kubernetes.connect(), fence.check)
+    keycloak, realm = look(hub, Kubernetes.connect(), fence.check)
     status, reason = status_of(realm.client)
     match status:
         case ClientStatus.ABSENT:
@@ -79,7 +79,7 @@ def ensure_client(hub: Hub, fence: Fence) -> Plan:
             remedy = "look what else makes clients in this realm; then run again"
             raise Permanent("Keycloak", f"change client {identity_of(hub).client_id}", reason, remedy)
         case ClientStatus.PRESENT:
-            _change_client(hub, keycloak, _require_client(hub, realm.client))
+            _change_client(hub, keycloak, require_client(hub, realm.client))
         case _:
             assert_never(status)
     return plan_client(hub, realm)
@@ -88,8 +88,8 @@ def ensure_client(hub: Hub, fence: Fence) -> Plan:
 @hub_task(name="ensure roles", description="Makes the client's roles in Keycloak, and gives them to groups.")
 def ensure_roles(hub: Hub, fence: Fence) -> Plan:
     """The client has the profile's roles, and groups have them where the account may say so; returns what changed."""
-    keycloak, realm = _look(hub, Kubernetes.connect(), fence.check)
-    client = _require_client(hub, realm.client)
+    keycloak, realm = look(hub, Kubernetes.connect(), fence.check)
+    client = require_client(hub, realm.client)
     plan = plan_roles(hub, realm)
     for role in hub.roles:
         if role not in client.roles:
@@ -103,8 +103,8 @@ def ensure_roles(hub: Hub, fence: Fence) -> Plan:
 def ensure_client_secret(hub: Hub, fence: Fence) -> str:
     """The hub's namespace has the client's secret as Keycloak has it now; returns its mark."""
     kubernetes = Kubernetes.connect(may_write=fence.check)
-    _, realm = _look(hub, kubernetes)
-    client = _require_client(hub, realm.client)
+    _, realm = look(hub, kubernetes)
+    client = require_client(hub, realm.client)
     if client.secret is None:
         remedy = "have one drawn in Keycloak (the client's page, Credentials), and run again"
         raise Permanent("Keycloak", f"read the secret of client {client.fields['clientId']}", "it has none", remedy)
@@ -118,11 +118,11 @@ def check_claims(hub: Hub) -> None:
 
     Raises Permanent with what it would send otherwise. Where the account may not ask, that is said in the log.
     """
-    keycloak, realm = _look(hub, Kubernetes.connect())
+    keycloak, realm = look(hub, Kubernetes.connect())
     if not SEEING & realm.may:
         get_run_logger().warning("not checked what Keycloak would tell the hub: the account lacks %s", VIEW_USERS)
         return
-    client = _require_client(hub, realm.client)
+    client = require_client(hub, realm.client)
     mistakes = ask_patiently(lambda: _claim_mistakes(hub, keycloak, client), get_run_logger().info)
     if mistakes:
         left = [str(change) for change in group_changes(hub, realm)]
@@ -134,22 +134,22 @@ def check_claims(hub: Hub) -> None:
         raise Permanent("Keycloak", "evaluate what it would tell the hub", "; ".join(mistakes), remedy)
 
 
-def _look(hub: Hub, kubernetes: Kubernetes, may_write: Callable[[], None] = lambda: None) -> tuple[Keycloak, SeenRealm]:
+def look(hub: Hub, kubernetes: Kubernetes, may_write: Callable[[], None] = lambda: None) -> tuple[Keycloak, SeenRealm]:
     """The realm as it is, and a way to change it; waits for a Keycloak that restarts."""
     identity = identity_of(hub)
     secret = read_secret(identity.deployer.client_secret, kubernetes)
 
-    def look() -> tuple[Keycloak, SeenRealm]:
+    def ask() -> tuple[Keycloak, SeenRealm]:
         keycloak = Keycloak.connect(identity, secret, may_write)
         may = keycloak.read_permissions()
         client = keycloak.read_client(identity.client_id) if MANAGE_CLIENTS in may else None
         groups = keycloak.list_groups(identity.client_id) if SEEING & may else None
         return keycloak, SeenRealm(may, client, groups)
 
-    return ask_patiently(look, get_run_logger().info)
+    return ask_patiently(ask, get_run_logger().info)
 
 
-def _require_client(hub: Hub, client: SeenClient | None) -> SeenClient:
+def require_client(hub: Hub, client: SeenClient | None) -> SeenClient:
     if client is None:
         asked = f"find client {identity_of(hub).client_id}"
         raise Permanent("Keycloak", asked, "somebody deleted it meanwhile", "run again")
@@ -166,7 +166,7 @@ def _change_client(hub: Hub, keycloak: Keycloak, client: SeenClient) -> None:
 
 def _ensure_groups(hub: Hub, keycloak: Keycloak, realm: SeenRealm) -> None:
     # Roles that were made just now have ids by now.
-    client = _require_client(hub, keycloak.read_client(identity_of(hub).client_id))
+    client = require_client(hub, keycloak.read_client(identity_of(hub).client_id))
     for name, wanted in wanted_groups(hub).items():
         group = realm.find_group(name) or keycloak.create_group(name)
         have = group.roles & hub.roles.keys()

@@ -149,6 +149,39 @@ def group_changes(hub: Hub, realm: SeenRealm) -> Iterator[Change]:
             yield Change.of(Action.DELETE, f"Role {role} of group {group}")
 
 
+def roles_to_take(present: Hub, back: Hub, realm: SeenRealm) -> dict[str, frozenset[str]]:
+    """By group, the roles that it has by the present profile alone, and ``back`` has no word for."""
+    if not same_client(present, back):
+        return {}
+    before, after = wanted_groups(present), wanted_groups(back)
+    found: dict[str, frozenset[str]] = {}
+    for group, roles in before.items():
+        seen = realm.find_group(group)
+        taken = (roles - after.get(group, frozenset())) & (seen.roles if seen else frozenset())
+        if taken:
+            found[group] = taken
+    return found
+
+
+def left_behind(present: Hub, back: Hub) -> tuple[str, ...]:
+    """What the present profile has of this phase, and nothing refers to once another one is back."""
+    if not isinstance(present.identity, KeycloakIdentity):
+        return ()
+    if not same_client(present, back):
+        return (f"Client {present.identity.client_id}",)
+    groups = wanted_groups(present).keys() - wanted_groups(back).keys()
+    roles = present.roles.keys() - back.roles.keys()
+    return (*(f"Group {group}" for group in sorted(groups)), *(f"Client role {role}" for role in sorted(roles)))
+
+
+def same_client(one: Hub, other: Hub) -> bool:
+    """Whether two hubs have the same client of the same realm."""
+    mine, theirs = one.identity, other.identity
+    if not isinstance(mine, KeycloakIdentity) or not isinstance(theirs, KeycloakIdentity):
+        return False
+    return (mine.issuer, mine.client_id) == (theirs.issuer, theirs.client_id)
+
+
 def _mapper(name: str, kind: str, config: dict[str, str]) -> Fields:
     return {"name": name, "protocol": OPENID_CONNECT, "protocolMapper": kind, "config": config}
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, assert_never
 
 from config.spec import Hub, Monitoring
-from tasks.core.objects import CONFIG_MAP, Access, Kind, WantedObject
+from tasks.core.objects import CONFIG_MAP, Access, Kind, WantedObject, no_longer_wanted
 from tasks.monitoring.dashboard import SCRAPE_INTERVAL, as_json, dashboard_for
 
 SERVICE_MONITOR = Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")
@@ -42,6 +42,12 @@ def wanted_objects(hub: Hub, token: TokenRef, operator: Operator) -> tuple[Wante
             return (dashboard,)
         case _:
             assert_never(operator)
+
+
+def left_behind(present: Hub, back: Hub, token: TokenRef) -> tuple[str, ...]:
+    """What the present profile has of this phase, and nothing refers to once another one is back."""
+    wanted = [wanted_objects(hub, token, Operator.PRESENT) for hub in (present, back)]
+    return no_longer_wanted(*wanted)
 
 
 def permissions(hub: Hub, operator: Operator) -> tuple[Access, ...]:

@@ -70,7 +70,7 @@ def pin_base(hub: Hub) -> PinnedImage:
 def look_at_registry(hub: Hub) -> RegistryLook:
     """What this phase would change, and what stands in its way. Reads only, and waits for a Harbor that restarts."""
     kubernetes, now = Kubernetes.connect(), datetime.now(UTC)
-    with _looked(hub, kubernetes) as (_, seen):
+    with looked(hub, kubernetes) as (_, seen):
         problems = registry_problems(hub, seen, now)
         if not seen.managed:
             return RegistryLook(problems, Plan())
@@ -81,7 +81,7 @@ def look_at_registry(hub: Hub) -> RegistryLook:
 @hub_task(name="ensure project", description="Makes the project of the hub's image in Harbor.")
 def ensure_project(hub: Hub, fence: Fence) -> Plan:
     """The project is there; returns what changed. One that was there stays as people set it."""
-    with _looked(hub, Kubernetes.connect(), fence.check) as (harbor, seen):
+    with looked(hub, Kubernetes.connect(), fence.check) as (harbor, seen):
         plan = plan_project(hub, seen)
         if not plan.empty:
             _require_ready(hub, seen)
@@ -94,7 +94,7 @@ def ensure_project(hub: Hub, fence: Fence) -> Plan:
 def ensure_robots(hub: Hub, fence: Fence) -> Plan:
     """The robots are there, good for long enough, and their logins in Secrets beside the hub; returns what changed."""
     kubernetes, now = Kubernetes.connect(may_write=fence.check), datetime.now(UTC)
-    with _looked(hub, kubernetes, fence.check) as (harbor, seen):
+    with looked(hub, kubernetes, fence.check) as (harbor, seen):
         _require_project(hub, seen)
         plan = plan_robots(hub, seen, now)
         for kind in Kind:
@@ -106,7 +106,7 @@ def ensure_robots(hub: Hub, fence: Fence) -> Plan:
 def ensure_policies(hub: Hub, fence: Fence) -> Plan:
     """Harbor keeps, protects and tells what the profile says; returns what changed. What others set stays."""
     kubernetes = Kubernetes.connect()
-    with _looked(hub, kubernetes, fence.check) as (harbor, seen):
+    with looked(hub, kubernetes, fence.check) as (harbor, seen):
         _require_project(hub, seen)
         authorization = _read_authorization(hub, kubernetes)
         # What protects comes before what deletes.
@@ -117,7 +117,7 @@ def ensure_policies(hub: Hub, fence: Fence) -> Plan:
 
 
 @contextmanager
-def _looked(
+def looked(
     hub: Hub, kubernetes: Kubernetes, may_write: Callable[[], None] = lambda: None
 ) -> Generator[tuple[Harbor, SeenHarbor]]:
     """The Harbor as it is, and a way to change it; waits for one that restarts."""

@@ -95,8 +95,7 @@ def immutable_rule(hub: Hub, seen: SeenHarbor) -> Ours:
 
 def webhook(hub: Hub, seen: SeenHarbor, authorization: SecretStr | None) -> Ours:
     """Our webhook policy, by its name; ``authorization`` is what its target sends, where the profile has one."""
-    part, name = harbor_of(hub).webhook, f"hubwright-{hub.name}"
-    found = next((policy for policy in seen.policies if policy.fields.get("name") == name), None)
+    part, name, found = harbor_of(hub).webhook, _webhook_name(hub), own_webhook(hub, seen)
     title = f"Webhook {name}"
     if part is None:
         return Ours(Plan((Change.of(Action.DELETE, title),)), None, found.id) if found else Ours(Plan())
@@ -109,6 +108,15 @@ def webhook(hub: Hub, seen: SeenHarbor, authorization: SecretStr | None) -> Ours
         return Ours(Plan((Change.of(Action.CREATE, title, "", part.url),)), whole)
     changes = (*_field_changes(title, plain, target, found), *_secret_changes(title, authorization, found))
     return Ours(Plan(changes), whole, found.id)
+
+
+def own_webhook(hub: Hub, seen: SeenHarbor) -> SeenPolicy | None:
+    """The webhook policy that is the hub's, by its name; None when there is none."""
+    return next((policy for policy in seen.policies if policy.fields.get("name") == _webhook_name(hub)), None)
+
+
+def _webhook_name(hub: Hub) -> str:
+    return f"hubwright-{hub.name}"
 
 
 def fits(want: Any, have: Any) -> bool:

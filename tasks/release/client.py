@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import tarfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
 
 from config.spec import Chart
 from tasks.core.errors import HubError, Permanent, Transient
 from tasks.core.objects import Body
 from tasks.core.process import Output, run
+from tasks.release.chart import digest_of, read_about
 from tasks.release.state import ChartArchive, RenderedRevision, Revision
 from tasks.release.values import Values
 
 QUERY_SECONDS = 60
 HISTORY_MAX = 20
-NEWEST = (
+REVISION = (
     "{{.Release.Version}}\n{{.Release.Info.Status}}\n{{.Release.Chart.Metadata.Name}}-{{.Release.Chart.Metadata.Version}}\n"
     '{{printf "%q" .Release.Info.Description}}\n{{.Release.Manifest}}'
 )
@@ -59,9 +58,11 @@ class Helm:
         path = Path(chart.path) if chart.path else self._pull(chart, folder)
         if not path.exists():
             raise Permanent("chart", f"read {path}", "there is nothing", "correct release.chart.path in the profile")
-        about = _about(path)
+        about = read_about(path)
         title = f"{about.get('name', chart.name)}-{about.get('version', chart.version)}"
-        found = ChartArchive(path, title, _digest(path), about.get("kubeVersion", ""), str(about.get("appVersion", "")))
+        found = ChartArchive(
+            path, title, digest_of(path), about.get("kubeVersion", ""), str(about.get("appVersion", ""))
+        )
         if chart.digest and chart.digest != found.digest:
             remedy = "find out who changed the archive; when it is right, put its digest into release.chart.digest"
             raise Permanent("chart", f"check {found.title}", f"its digest is {found.digest}", remedy)
@@ -80,15 +81,26 @@ class Helm:
         values: Any = json.loads(self._ask("get", "values", release, "--output", "json") or "{}")
         return values or {}
 
-    def read_newest(self, release: str) -> RenderedRevision | None:
-        """The newest revision, with the objects that it was rendered to, Secrets among them; None without a release."""
-        said = self._ask("get", "all", release, "--template", NEWEST)
+    def read_revision(self, release: str, number: int | None = None) -> RenderedRevision | None:
+        """A revision, the newest without ``number``, with the objects that it was rendered to, Secrets among them.
+
+        None when Helm does not have it.
+        """
+        which = ["--revision", str(number)] if number else []
+        said = self._ask("get", "all", release, "--template", REVISION, *which)
         if not said:
             return None
-        number, status, chart, description, manifest = said.split("\n", 4)
-        documents: Iterable[Body | None] = YAML(typ="safe").load_all(manifest)
-        objects = tuple(document for document in documents if document)
-        return RenderedRevision(Revision(int(number), status, chart, description.strip('"')), objects)
+        found, status, chart, description, manifest = said.split("\n", 4)
+        return RenderedRevision(Revision(int(found), status, chart, description.strip('"')), _objects(manifest))
+
+    def render(self, release: str, chart: Path, values: Values) -> tuple[Body, ...]:
+        """The objects that an upgrade would render, Secrets among them. Writes nothing.
+
+        Helm renders nothing while the release is pending.
+        """
+        words = ("upgrade", release, str(chart), "--install", "--values", "-", "--dry-run=server", "--output", "json")
+        rendered: Any = json.loads(self._run(*words, *self._take_back_fields(), stdin=json.dumps(values)).stdout)
+        return _objects(rendered["manifest"])
 
     def upgrade(
         self,
@@ -133,6 +145,11 @@ class Helm:
         """
         self._write("rollback", release, str(revision), "--history-max", str(HISTORY_MAX), *self._take_back_fields())
 
+    def uninstall(self, release: str, timeout: float, on_line: Callable[[str], None]) -> None:
+        """The release and its history are gone; what is marked to be kept stays. ``timeout`` is in seconds."""
+        words = ("uninstall", release, *self._wait(timeout))
+        self._write(*words, timeout=timeout + QUERY_SECONDS, on_line=on_line)
+
     def _wait(self, timeout: float) -> list[str]:
         return ["--wait", "--timeout", f"{timeout:.0f}s"]
 
@@ -158,7 +175,7 @@ class Helm:
         try:
             return self._run(*words).stdout
         except HubError as error:
-            if "release: not found" in error.answered:
+            if "not found" in error.answered and ("release:" in error.answered or "revision" in error.answered):
                 return ""
             raise
 
@@ -198,6 +215,11 @@ class Helm:
             raise
 
 
+def _objects(manifest: str) -> tuple[Body, ...]:
+    documents: Iterable[Body | None] = YAML(typ="safe").load_all(manifest)
+    return tuple(document for document in documents if document)
+
+
 def _without_notes(on_line: Callable[[str], None]) -> Callable[[str], None]:
     """What Helm says before the chart's notes; those are advice for somebody who installs it by hand."""
     notes = False
@@ -209,29 +231,3 @@ def _without_notes(on_line: Callable[[str], None]) -> Callable[[str], None]:
             on_line(line)
 
     return pass_on
-
-
-def _about(chart: Path) -> Mapping[str, str]:
-    """What the Chart.yaml of an archive or a folder says. Raises Permanent when there is none."""
-    # The parser in C (ruamel.yaml.clib 0.2.15) takes no URL in [ ], as the official chart has one in sources.
-    yaml = YAML(typ="safe", pure=True)
-    try:
-        if chart.is_dir():
-            return yaml.load(chart / "Chart.yaml")
-        with tarfile.open(chart) as archive:
-            top = next(name for name in archive.getnames() if re.fullmatch(r"[^/]+/Chart\.yaml", name))
-            return yaml.load(archive.extractfile(top))
-    except (OSError, tarfile.TarError, StopIteration, YAMLError) as error:
-        remedy = "give release.chart the archive or the folder of a Helm chart"
-        raise Permanent("chart", f"read {chart}", f"it is no chart ({type(error).__name__})", remedy) from error
-
-
-def _digest(path: Path) -> str:
-    """Digest of an archive, or of a chart's folder: of its files' names and contents, in order."""
-    if path.is_file():
-        return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-    whole = hashlib.sha256()
-    for file in sorted(inner for inner in path.rglob("*") if inner.is_file()):
-        name = file.relative_to(path).as_posix().encode()
-        whole.update(name + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    return f"sha256:{whole.hexdigest()}"

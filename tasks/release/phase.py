@@ -2,65 +2,38 @@
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from prefect.logging import get_run_logger
-from pydantic import SecretStr
 
 from config.identity import PasswordIdentity
 from config.images import PinnedImage, PinnedImages
 from config.oidc import SignIn
 from config.server import Gpu
 from config.spec import Hub
-from config.types import parse_duration
 from tasks.core.access import access_problems
-from tasks.core.address import Address
-from tasks.core.change import Plan
-from tasks.core.errors import HubError, Permanent
+from tasks.core.errors import Permanent
 from tasks.core.fence import Fence
 from tasks.core.kubernetes import Kubernetes
-from tasks.core.names import CHART_SECRET, ROUTES_SERVICE, token_key
-from tasks.core.objects import NODE, SECRET, Body
-from tasks.core.pods import PodWatch
+from tasks.core.objects import NODE, Body
 from tasks.core.problems import Problem
-from tasks.core.records import (
-    CheckResult,
-    ReleaseRecord,
-    ensure_record,
-    list_records,
-    newest_healthy,
-    record_of,
-)
+from tasks.core.record import CheckResult, ReleaseRecord, record_of
+from tasks.core.records import ensure_record, list_records, trim_records
 from tasks.core.secrets import mark_of, read_secret
 from tasks.core.task import hub_task
 from tasks.core.trust import trust
 from tasks.release import plan
 from tasks.release.client import Helm
-from tasks.release.drift import kind_of, plan_drift
-from tasks.release.hub import restore_routes
+from tasks.release.look import read_drift
 from tasks.release.plan import WantedRelease, permissions
 from tasks.release.preflight import chart_problems, offered_gpu
-from tasks.release.state import ChartArchive, ReleaseStatus, Revision, SeenRelease, last_good, status_of
+from tasks.release.restarts import hub_image, plan_restarts, restarting
+from tasks.release.state import ChartArchive, DeployedRelease, ReleasePlan, ReleaseStatus, SeenRelease, status_of
+from tasks.release.upgrade import upgrade_release
 from tasks.release.values import Values, WantedValues, values_for, values_hash
-
-HUB_PODS = "component in (hub, proxy)"
-READERS = 8
-"""Objects are read so many at a time."""
-
-
-@dataclass(frozen=True)
-class DeployedRelease:
-    """What runs after the release phase."""
-
-    revision: int
-    chart: str
-    chart_digest: str
-    values_hash: str
 
 
 @hub_task(name="fetch chart", description="Brings the Helm chart here, and checks its digest.")
@@ -91,11 +64,25 @@ def want_values(hub: Hub, images: PinnedImages, sign_in: SignIn | None) -> Value
 
 
 @hub_task(name="plan release", description="Compares the Helm release with the one that the profile asks for.")
-def plan_release(hub: Hub, wanted: WantedRelease) -> tuple[Plan, DeployedRelease | None]:
-    """What ``ensure_release`` would change, and what it would return if that is nothing. Reads only."""
-    seen = _observe(hub, wanted, Helm(hub.cluster.namespace), Kubernetes.connect())
+def plan_release(hub: Hub, wanted: WantedRelease) -> ReleasePlan:
+    """What ``ensure_release`` would change, what it would return if that is nothing, and which pods restart.
+
+    Reads only.
+    """
+    helm = Helm(hub.cluster.namespace)
+    seen = _observe(hub, wanted, helm, Kubernetes.connect())
     changes = plan.plan_release(wanted, seen)
-    return changes, _deployed(seen.revision, wanted) if changes.empty else None
+    if changes.empty:
+        return ReleasePlan(changes, _deployed(seen.revision, wanted, seen.objects))
+    now = hub_image(seen.objects)
+    if seen.status is ReleaseStatus.ABSENT:
+        return ReleasePlan(changes)
+    if seen.status is ReleaseStatus.PENDING:  # Helm renders nothing now: take it that another hub's image comes
+        return ReleasePlan(changes, replaces=now or None)
+    rendered = helm.render(wanted.name, wanted.chart.path, wanted.values)
+    restarts = restarting(seen.objects, rendered)
+    moves = now not in ("", hub_image(rendered))
+    return ReleasePlan(changes + plan_restarts(restarts), None, restarts, now if moves else None)
 
 
 @hub_task(name="ensure release", description="Installs or upgrades the Helm release, and waits for its pods.")
@@ -104,77 +91,63 @@ def ensure_release(hub: Hub, wanted: WantedRelease, fence: Fence) -> DeployedRel
     kubernetes, helm = Kubernetes.connect(), Helm(hub.cluster.namespace, fence.check)
     seen = _observe(hub, wanted, helm, kubernetes)
     if plan.plan_release(wanted, seen).empty:
-        return _deployed(seen.revision, wanted)
-    if seen.status is ReleaseStatus.PENDING:
-        _unlock(hub, helm, helm.list_revisions(hub.release.name))
-    watch = PodWatch(kubernetes, hub.cluster.namespace, HUB_PODS, get_run_logger().info)
-    helm.upgrade(hub.release.name, wanted.chart.path, wanted.values, _timeout(hub), get_run_logger().info, watch.look)
-    _restore_routes(hub, kubernetes)
-    return _deployed(helm.list_revisions(hub.release.name)[-1].number, wanted)
+        return _deployed(seen.revision, wanted, seen.objects)
+    upgrade_release(hub, helm, kubernetes, wanted.chart.path, wanted.values)
+    newest = helm.read_revision(wanted.name)
+    assert newest, "it was installed just now"
+    return _deployed(newest.revision.number, wanted, newest.objects)
 
 
 @hub_task(name="record release", description="Keeps what was released, and how its checks ended.")
 def record_release(
-    hub: Hub, image: PinnedImage, release: DeployedRelease, checks: tuple[CheckResult, ...], fence: Fence
+    hub: Hub,
+    image: PinnedImage,
+    release: DeployedRelease,
+    fence: Fence,
+    checks: tuple[CheckResult, ...] = (),
+    origin: int | None = None,
+    schema_revision: str | None = None,
 ) -> ReleaseRecord:
-    """The record is kept beside the hub. Nothing is written when a healthy one of this revision was there."""
+    """The record is kept beside the hub; without checks it says that nobody has proved the release yet.
+
+    Nothing is written when a healthy one of this revision told the same. The oldest records give way.
+    """
     record = ReleaseRecord(
         hub=hub.name,
         release=hub.release.name,
         revision=release.revision,
         chart=release.chart,
         chart_digest=release.chart_digest,
-        values_hash=release.values_hash,
+        values_hash=values_hash(release.values),
+        values=release.values,
+        profile=hub.model_dump(mode="json"),
         image=str(image),
+        hub_image=release.hub_image,
+        schema_revision=schema_revision,
+        origin=origin,
         checks=checks,
         recorded_at=datetime.now(UTC),
     )
-    ensure_record(Kubernetes.connect(may_write=fence.check), hub.cluster.namespace, record)
-    return record
-
-
-@hub_task(name="restore release", description="Brings the newest healthy release back.")
-def restore_release(hub: Hub, fence: Fence) -> ReleaseRecord | None:
-    """The newest release that passed its checks serves; None when none ever did, or the release is gone.
-
-    Nothing is done when that is the one which runs: then what failed is not in the release.
-    """
-    kubernetes, helm = Kubernetes.connect(), Helm(hub.cluster.namespace, fence.check)
-    target = newest_healthy(list_records(kubernetes, hub.cluster.namespace, hub.release.name))
-    history = helm.list_revisions(hub.release.name)
-    if not history:
-        return None
-    if target and history[-1].number != target.revision:
-        get_run_logger().warning("going back to revision %s, the newest that passed its checks", target.revision)
-        watch = PodWatch(kubernetes, hub.cluster.namespace, HUB_PODS, get_run_logger().info)
-        helm.rollback(hub.release.name, target.revision, _timeout(hub), get_run_logger().info, watch.look)
-        _restore_routes(hub, kubernetes)
-    return target
+    kubernetes, namespace = Kubernetes.connect(may_write=fence.check), hub.cluster.namespace
+    kept = ensure_record(kubernetes, namespace, record)
+    trim_records(kubernetes, namespace, list_records(kubernetes, namespace, hub.release.name))
+    return kept if kept.healthy == record.healthy else record
 
 
 def _observe(hub: Hub, wanted: WantedRelease, helm: Helm, kubernetes: Kubernetes) -> SeenRelease:
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor() as pool:
         records = pool.submit(list_records, kubernetes, hub.cluster.namespace, wanted.name)
-        newest = helm.read_newest(wanted.name)
+        newest = helm.read_revision(wanted.name)
         if newest is None:
             return SeenRelease(*status_of(()))
-        rendered = [found for found in newest.objects if kind_of(found)]
-        seen = pool.map(partial(_read_rendered, hub, kubernetes), rendered)
-        drift = plan_drift(zip(rendered, seen, strict=True))
+        drift = read_drift(hub, kubernetes, newest.objects)
     last = newest.revision
     record = record_of(records.result(), last.number)
     # What is on record need not be asked of Helm again, which takes its time to start.
     same = record and record.values_hash == values_hash(wanted.values)
     values = wanted.values if same else helm.read_values(wanted.name)
-    return SeenRelease(
-        *status_of([last]), last.number, last.chart, record.chart_digest if record else None, values, drift
-    )
-
-
-def _read_rendered(hub: Hub, kubernetes: Kubernetes, rendered: Body) -> Body | None:
-    kind = kind_of(rendered)
-    assert kind
-    return kubernetes.read(kind, rendered["metadata"]["name"], hub.cluster.namespace)
+    digest = record.chart_digest if record else None
+    return SeenRelease(*status_of([last]), last.number, last.chart, digest, values, drift, newest.objects)
 
 
 def _mark_passwords(hub: Hub, kubernetes: Kubernetes) -> str:
@@ -202,25 +175,5 @@ def _gpu(hub: Hub, kubernetes: Kubernetes) -> Gpu | None:
         return None
 
 
-def _unlock(hub: Hub, helm: Helm, history: tuple[Revision, ...]) -> None:
-    target = last_good(history) or history[-1].number
-    get_run_logger().warning("%s; going to revision %s to free it", status_of(history)[1], target)
-    helm.free(hub.release.name, target)
-
-
-def _restore_routes(hub: Hub, kubernetes: Kubernetes) -> None:
-    """Not worth failing for: the hub puts them back itself a little later."""
-    secret = kubernetes.read(SECRET, CHART_SECRET, hub.cluster.namespace) or {}
-    token = base64.b64decode(secret.get("data", {}).get(token_key(ROUTES_SERVICE), "")).decode()
-    try:
-        restore_routes(Address.of(hub), SecretStr(token))
-    except HubError as error:
-        get_run_logger().warning("the proxy's routes come back by themselves in some seconds: %s", error)
-
-
-def _deployed(revision: int, wanted: WantedRelease) -> DeployedRelease:
-    return DeployedRelease(revision, wanted.chart.title, wanted.chart.digest, values_hash(wanted.values))
-
-
-def _timeout(hub: Hub) -> float:
-    return parse_duration(hub.release.timeout).total_seconds()
+def _deployed(revision: int, wanted: WantedRelease, objects: Iterable[Body]) -> DeployedRelease:
+    return DeployedRelease(revision, wanted.chart.title, wanted.chart.digest, wanted.values, hub_image(objects))

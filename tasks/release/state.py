@@ -62,6 +62,33 @@ class SeenRelease:
     values: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
     drift: Plan = field(default_factory=Plan)
     """What somebody changed by hand in the objects that Helm made."""
+    objects: tuple[Body, ...] = field(default=(), repr=False)
+    """What Helm rendered the newest revision to."""
+
+
+@dataclass(frozen=True)
+class DeployedRelease:
+    """What runs after the release phase. ``hub_image`` is that of the hub's own pod."""
+
+    revision: int
+    chart: str
+    chart_digest: str
+    values: dict[str, Any] = field(repr=False)
+    hub_image: str
+
+
+@dataclass(frozen=True)
+class ReleasePlan:
+    """What would change of the release, and what that does to its pods.
+
+    ``running`` is the release when nothing is to be changed; ``replaces`` is the hub's image while another one is to
+    take over its database.
+    """
+
+    changes: Plan
+    running: DeployedRelease | None = None
+    restarts: tuple[str, ...] = ()
+    replaces: str | None = None
 
 
 def status_of(history: Sequence[Revision]) -> tuple[ReleaseStatus, str]:

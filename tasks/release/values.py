@@ -16,6 +16,7 @@ from config.server import Gpu, Share
 from config.spec import Allowance, Hub, Monitoring
 from config.types import parse_duration
 from tasks.core.names import METRICS_SERVICE, PULL_SECRET, ROUTES_SERVICE
+from tasks.release.notice import notice_values
 from tasks.release.offers import choices, offers_config, role_offers
 from tasks.release.sign_in import password_values, provider_data, provider_values
 
@@ -117,7 +118,8 @@ def _hub(hub: Hub, images: PinnedImages) -> Values:
         "loadRoles": {name: {"services": [name], "scopes": [scope]} for name, scope in SERVICE_SCOPES.items()},
         "networkPolicy": _network_policy(hub.monitoring),
     }
-    return values | ({"image": _image(images.hub)} if images.hub else {})
+    values |= {"image": _image(images.hub)} if images.hub else {}
+    return _merged(values, notice_values()) if hub.release.notice else values
 
 
 def _merged(one: Values, other: Values) -> Values:

@@ -15,7 +15,7 @@ from config.spec import Hub
 from tasks.core.address import Address
 from tasks.core.errors import HubError, Permanent
 from tasks.core.kubernetes import Kubernetes
-from tasks.core.records import CheckResult
+from tasks.core.record import CheckResult
 from tasks.core.secrets import read_secret
 from tasks.core.task import hub_task
 from tasks.validation.checks import Check, all_checks
@@ -33,7 +33,10 @@ def check_hub(hub: Hub, image: PinnedImage) -> tuple[CheckResult, ...]:
     with ExitStack() as stack:
         people = _open_people(hub, kubernetes, stack)
         server = ServerChecks(hub, image, kubernetes, people.tester.session, get_run_logger().info)
-        return _run(all_checks(EntryChecks(hub, people), server))
+        results = _run(all_checks(EntryChecks(hub, people), server))
+        if not results[-1].passed:
+            _tidy_up(people.tester)
+        return results
 
 
 def require_passed(results: tuple[CheckResult, ...]) -> None:
@@ -73,6 +76,14 @@ def _door(hub: Hub) -> Door:
     if isinstance(identity, PasswordIdentity):
         return PasswordDoor()
     return ProviderDoor(Address.of(hub), Address(identity.issuer, identity.ca, identity.address, "identity.ca"))
+
+
+def _tidy_up(tester: Person) -> None:
+    """A server that did not come up as it should does not stay, to be met by the checks of the next release."""
+    try:
+        tester.session.stop_server()
+    except HubError as error:
+        get_run_logger().warning("the server of %s may still be there: %s", tester.session.user, error)
 
 
 def _run(checks: Iterable[tuple[str, Check]]) -> tuple[CheckResult, ...]:

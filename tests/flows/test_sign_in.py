@@ -14,7 +14,7 @@ from tasks.core.errors import Permanent
 from tasks.core.problems import NotReady, Problem
 from tasks.keycloak.phase import KeycloakLook
 from tasks.oidc.state import SeenProvider
-from tests.flows.steps import WRITES, fail, stand_in
+from tests.flows.steps import BACK, WRITES, fail, stand_in
 
 ENDPOINTS = Endpoints("https://id.test", "https://id.test/auth", "https://id.test/token", "https://id.test/me", None)
 NEW_CLIENT = Plan((Change.of(Action.CREATE, "Client jupyterhub"),))
@@ -37,6 +37,7 @@ def asked(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> list[SignIn | No
         "look_at_keycloak": KeycloakLook((), NEW_CLIENT, None),
         "mark_client_secret": "mark-of-oidc",
         "ensure_client": NEW_CLIENT,
+        "take_roles_back": None,
         "ensure_roles": Plan(),
         "ensure_client_secret": "mark-of-client",
         "check_claims": None,
@@ -118,4 +119,7 @@ def test_a_failure_at_the_provider_leaves_the_last_healthy_release(
     with pytest.raises(Permanent, match="no role"):
         module.deploy("sandbox")
     assert "ensure_release" not in calls
-    assert calls[-1] == "restore_release"
+    failed = calls.index("check_claims")
+    back = [step for step in calls[failed + 1 :] if step not in BACK]
+    assert back == ["read_records", "ensure_client", "take_roles_back", "ensure_roles", "ensure_client_secret"]
+    assert "restore_release" in calls[failed:]

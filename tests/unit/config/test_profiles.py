@@ -56,6 +56,7 @@ def test_sandbox_differs_from_iav_v1_by_addresses_only() -> None:
         "release.images.hub",
         "release.images.proxy",
         "release.node_port",
+        "release.notice",
         "checks.ca",
         "checks.address",
     }

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from deployments.sandbox.image_sources import Wheels, _platforms
-from deployments.sandbox.images import FOLDERS, IMAGES
+from deployments.sandbox.images import FOLDERS, IMAGES, Image
 
 
 def test_every_folder_is_an_image_and_every_image_a_folder() -> None:
     assert {folder.name for folder in FOLDERS.iterdir() if folder.is_dir()} == set(IMAGES)
-    assert all((FOLDERS / name / "Containerfile").is_file() for name in IMAGES)
+    assert all(_containerfile(image).is_file() for image in IMAGES.values())
 
 
 def test_an_image_starts_from_the_one_that_it_names() -> None:
-    for name, image in IMAGES.items():
-        [start] = re.findall(r"^FROM (\S+)$", (FOLDERS / name / "Containerfile").read_text(), re.MULTILINE)
+    for image in IMAGES.values():
+        [start] = re.findall(r"^FROM (\S+)$", _containerfile(image).read_text(), re.MULTILINE)
         assert start == (f"localhost/{image.base}" if image.base else "scratch")
-        assert image.base in {"", *IMAGES}
+        assert {image.base, image.like} <= {"", *IMAGES}
+
+
+def _containerfile(image: Image) -> Path:
+    return FOLDERS / (image.like or image.name) / "Containerfile"
 
 
 @pytest.mark.parametrize("name", [name for name, image in IMAGES.items() if Wheels() in image.sources])

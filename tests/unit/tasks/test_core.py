@@ -20,7 +20,8 @@ from tasks.core.errors import HubError, Permanent, Transient
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.objects import CONFIG_MAP, ROLE, SECRET, Kind, WantedObject, plan_object
 from tasks.core.process import run
-from tasks.core.records import CheckResult, ReleaseRecord, ensure_record, list_records, newest_healthy
+from tasks.core.record import CheckResult, ReleaseRecord
+from tasks.core.records import ensure_record, list_records
 from tasks.core.secrets import read_secret
 from tasks.core.wait import ask_patiently, parse_retry_after, wait_until
 
@@ -301,20 +302,6 @@ def _record(revision: int, *passed: bool) -> ReleaseRecord:
         hub="h", release="jupyterhub", revision=revision, chart="c-1.0.0", chart_digest="d", values_hash="v",
         image="i", checks=checks, recorded_at=datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("records", "revision"),
-    [
-        ([], None),
-        ([_record(3, True), _record(2, True)], 3),
-        ([_record(3, True, False), _record(2, True)], 2),
-        ([_record(3)], None),
-    ],
-)
-def test_the_newest_healthy_record_is_the_one_to_go_back_to(records: list[ReleaseRecord], revision: int | None) -> None:
-    found = newest_healthy(tuple(records))
-    assert (found.revision if found else None) == revision
 
 
 def test_records_are_read_newest_first_and_garbled_ones_passed_over() -> None:

@@ -268,11 +268,11 @@ def test_the_newest_revision_comes_with_its_objects_or_is_none(monkeypatch: pyte
     said = '7\ndeployed\njupyterhub-4.4.0\n"Upgrade complete"\n---\nkind: Service\n---\n# empty\n---\nkind: Secret\n'
     missing = Permanent("helm", "get", "exit code 1: Error: release: not found", "")
     _Helm(monkeypatch, said, missing)
-    newest = Helm("n").read_newest("hub")
+    newest = Helm("n").read_revision("hub")
     assert newest
     assert newest.revision == Revision(7, "deployed", "jupyterhub-4.4.0", "Upgrade complete")
     assert [found["kind"] for found in newest.objects] == ["Service", "Secret"]
-    assert Helm("n").read_newest("hub") is None
+    assert Helm("n").read_revision("hub") is None
 
 
 def test_an_unreachable_cluster_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:

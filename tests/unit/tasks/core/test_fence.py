@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -141,3 +142,19 @@ def _until(holds: Callable[[], object]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_who_takes_over_from_a_dead_run_knows_of_it(leases: _Leases) -> None:
+    with suppress(KeyboardInterrupt), hold_fence(leases, MINE, _silent) as held:
+        assert held.dead == ""
+        raise KeyboardInterrupt
+    with hold_fence(leases, THEIRS, _silent, bound=5) as held:
+        assert held.dead == "run one"
+
+
+@pytest.mark.parametrize(("end", "holder"), [(Permanent("s", "a", "b", "c"), ""), (KeyboardInterrupt(), "run one")])
+def test_only_a_run_that_ends_by_itself_gives_it_back(leases: _Leases, end: BaseException, holder: str) -> None:
+    """One that is cancelled leaves it to expire: the hub may be half changed."""
+    with pytest.raises(type(end)), hold_fence(leases, MINE, _silent):
+        raise end
+    assert leases.holder == holder

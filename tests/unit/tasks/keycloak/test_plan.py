@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from config.spec import Hub
 from tasks.keycloak.plan import (
     client_differences,
+    left_behind,
     mapper_differences,
     plan_client,
     plan_roles,
+    roles_to_take,
     wanted_client,
     wanted_groups,
 )
@@ -137,3 +140,29 @@ def test_only_roles_of_the_hubs_own_client_count() -> None:
     document = {"id": "1", "name": "team", "clientRoles": {"jupyterhub": ["user"], "other": ["admin"]}}
     [group] = parse_groups([document], "jupyterhub")
     assert (group.path, group.roles) == ("/team", {"user"})
+
+
+def _with_role(role: str, group: str) -> Hub:
+    """The hub with one role more."""
+    document = HUB.model_dump(mode="json")
+    document["identity"]["roles"][role] = {"groups": [group]}
+    return Hub.model_validate(document)
+
+
+def test_going_back_takes_what_only_the_present_profile_gave() -> None:
+    present = _with_role("teacher", "hub-users")
+    groups = (group_with("hub-users", "user", "teacher", "somebodys-own"),)
+    realm = realm_with(client_with(), groups=groups)
+    assert roles_to_take(present, HUB, realm) == {"hub-users": frozenset({"teacher"})}
+    assert roles_to_take(HUB, HUB, realm) == {}
+    assert left_behind(present, HUB) == ("Client role teacher",)
+    assert left_behind(_with_role("teacher", "teachers"), HUB) == ("Group teachers", "Client role teacher")
+
+
+def test_going_back_to_another_client_leaves_this_one_alone() -> None:
+    document = HUB.model_dump(mode="json")
+    document["identity"]["client_id"] = "another"
+    other = Hub.model_validate(document)
+    realm = realm_with(client_with())
+    assert roles_to_take(other, HUB, realm) == {}
+    assert left_behind(other, HUB) == ("Client another",)
