@@ -45,6 +45,7 @@ IMAGES = {
         Image("hub-4", (Wheels(),), base="base", like="hub"),
         Image("proxy", (Wheels(), NodeModules()), base="base"),
         Image("notebook", (Wheels(),), base="base"),
+        Image("notebook-no-kernel", base="notebook"),
     )
 }
 

@@ -30,7 +30,7 @@ from tasks.release.client import Helm
 from tasks.release.look import read_drift
 from tasks.release.plan import WantedRelease, permissions
 from tasks.release.preflight import chart_problems, offered_gpu
-from tasks.release.restarts import hub_image, plan_restarts, restarting
+from tasks.release.restarts import edited, hub_image, plan_restarts, restarting
 from tasks.release.state import ChartArchive, DeployedRelease, ReleasePlan, ReleaseStatus, SeenRelease, status_of
 from tasks.release.upgrade import upgrade_release
 from tasks.release.values import Values, WantedValues, values_for, values_hash
@@ -80,7 +80,7 @@ def plan_release(hub: Hub, wanted: WantedRelease) -> ReleasePlan:
     if seen.status is ReleaseStatus.PENDING:  # Helm renders nothing now: take it that another hub's image comes
         return ReleasePlan(changes, replaces=now or None)
     rendered = helm.render(wanted.name, wanted.chart.path, wanted.values)
-    restarts = restarting(seen.objects, rendered)
+    restarts = tuple(sorted({*restarting(seen.objects, rendered), *edited(seen.drift)}))
     moves = now not in ("", hub_image(rendered))
     return ReleasePlan(changes + plan_restarts(restarts), None, restarts, now if moves else None)
 

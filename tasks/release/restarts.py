@@ -21,6 +21,13 @@ def restarting(before: Iterable[Body], after: Iterable[Body]) -> tuple[str, ...]
     return tuple(name for name in sorted(old) if name in new and new[name] != old[name])
 
 
+def edited(drift: Iterable[Change]) -> tuple[str, ...]:
+    """Names of the Deployments whose pods were edited by hand, and are others once that is taken back."""
+    words = (change.what.split(" ") for change in drift)
+    templates = (one for one in words if one[0] == DEPLOYMENT.name and one[2:] and one[2].startswith("spec.template"))
+    return tuple(sorted({name for _, name, *_ in templates}))
+
+
 def plan_restarts(names: Iterable[str]) -> Plan:
     """One line for each Deployment whose pods are made anew, with what that means for users."""
     return Plan(

@@ -12,7 +12,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.faults import FAULTS, Unexpected
+from tests.faults.faults import FAULTS, Fault, Unexpected
+from tests.faults.going_back import GOING_BACK
+from tests.faults.keycloak import KEYCLOAK, open_keycloak_stage
 from tests.faults.stage import Stage, Watch, open_stage
 from tests.sandbox.conftest import Ended
 
@@ -36,34 +38,42 @@ class Outcome:
 
 def main(names: Sequence[str]) -> int:
     """Returns 0 when every fault was survived."""
-    chosen = {name: fault for name, fault in FAULTS.items() if not names or any(word in name for word in names)}
     outcomes: list[Outcome] = []
-    with open_stage() as stage:
-        for number, name in enumerate(chosen, 1):
-            print(f"{number} of {len(chosen)}: {name}", flush=True)
-            outcomes.append(_try(stage, name))
-            print(f"   {outcomes[-1]}", flush=True)
+    for faults, stage_of in ((FAULTS | GOING_BACK, open_stage), (KEYCLOAK, open_keycloak_stage)):
+        chosen = {name: fault for name, fault in faults.items() if not names or any(word in name for word in names)}
+        if chosen:
+            with stage_of() as stage:
+                outcomes += [_tell(stage, name, fault) for name, fault in chosen.items()]
     return _show(outcomes)
 
 
-def _try(stage: Stage, name: str) -> Outcome:
-    """The fault, then the same deploy again from the top: it converges, and nothing is lost."""
+def _tell(stage: Stage, name: str, fault: Fault) -> Outcome:
+    print(name, flush=True)
+    outcome = _try(stage, name, fault)
+    print(f"   {outcome}", flush=True)
+    return outcome
+
+
+def _try(stage: Stage, name: str, fault: Fault) -> Outcome:
+    """The fault, then what the schedule does about it: the hub is healthy again, and the next deploy is as ever."""
     stage.remember()
     with Watch(stage.address) as watch:
         try:
-            ended, wrong = FAULTS[name](stage), ""
+            ended, wrong = fault(stage), ""
         except Unexpected as error:
             ended, wrong = Ended(-1, "", ""), str(error)
         started = time.monotonic()
-        again = stage.deploy("--json")
+        converged = stage.flow("converge")
         seconds = time.monotonic() - started
-    settled = stage.deploy("--plan-only", "--json")
+        if not stage.healthy():
+            wrong += f"; not healthy again: {converged.stderr[-1500:]}"
+    again, settled = stage.deploy("--json"), stage.deploy("--plan-only", "--json")
     if again.code or settled.code:
-        wrong += f"; not healthy again: {again.stderr[-1500:]} {settled.stdout}"
+        wrong += f"; the next deploy does not go well: {again.stderr[-1500:]} {settled.stdout}"
     lost = stage.lost()
     state = {0: "Completed", 1: "Failed", -9: "killed"}.get(ended.code, "unexpected")
     return Outcome(
-        name, state, f"gap of {watch.gap:.1f} s", lost or "nothing", round(seconds, 1), wrong or _last_words(ended),
+        name, state, f"page away {watch.gap:.1f} s", lost or "nothing", round(seconds, 1), wrong or _last_words(ended),
         passed=not wrong and not lost and watch.gap < OUTAGE_SECONDS,
     )  # fmt: skip
 
@@ -72,7 +82,7 @@ def _last_words(ended: Ended) -> str:
     """The line in which the run said what went wrong, or what it waited for."""
     lines = [line for line in ended.stderr.splitlines() if "ERROR" not in line]
     found = [line for line in lines if "waiting for the fence" in line or line.startswith(("Kubernetes: ", "helm: "))]
-    found += [line for line in lines if "missing or wrong" in line]
+    found += [line for line in lines if "missing or wrong" in line or "going back to revision" in line]
     return (found[-1].strip() if found else "")[:200]
 
 

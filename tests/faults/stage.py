@@ -10,10 +10,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kubernetes import client
 from pydantic import SecretStr
@@ -23,9 +25,13 @@ from deployments.sandbox.paths import CLONE
 from tasks.core.address import Address
 from tasks.core.errors import HubError
 from tasks.core.objects import CLAIM, POD, SECRET
+from tasks.core.record import ReleaseRecord, record_of
+from tasks.core.records import list_records
 from tasks.core.wait import wait_until
 from tasks.validation.client import UserSession
-from tests.sandbox.conftest import Ended, Profile, Sandbox, new_profile, open_sandbox
+from tasks.validation.entry import Entry
+from tests.sandbox.conftest import RELEASE, Ended, Profile, Sandbox, new_profile, open_sandbox
+from tests.sandbox.counting import Counting
 
 COMMAND_SECONDS = 300
 LOOK_SECONDS = 0.2
@@ -34,13 +40,16 @@ FILES = ("/home/jovyan/precious", "/shared/precious")
 
 
 class Running:
-    """A deploy that runs, with what it has said so far."""
+    """A flow that runs, a deploy unless another is named, with what it has said so far."""
 
-    def __init__(self, stage: Stage, *before: str, env: dict[str, str] | None = None) -> None:
-        argv = [*before, *stage.sandbox.command("deploy", str(stage.profile))]
+    def __init__(self, stage: Stage, *before: str, flow: str = "deploy", env: dict[str, str] | None = None) -> None:
+        self.start([*before, *stage.sandbox.command(flow, str(stage.profile))], stage, env or {})
+
+    def start(self, argv: list[str], stage: Stage, env: Mapping[str, str]) -> None:
+        """The command runs from now on, in a process group of its own."""
         self._said: list[str] = []
         self._child = subprocess.Popen(
-            argv, cwd=CLONE, env={**stage.sandbox.environment, **(env or {})}, start_new_session=True,
+            argv, cwd=CLONE, env={**stage.sandbox.environment, **env}, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self.pid = self._child.pid
@@ -110,6 +119,8 @@ class Stage:
     profile: Profile
     address: Address
     session: UserSession
+    counting: Counting
+    """A notebook of the user's, which must go on."""
     kept: dict[str, str] = field(default_factory=dict[str, str])
     _hours: int = 1
 
@@ -120,7 +131,32 @@ class Stage:
 
     def deploy(self, *words: str) -> Ended:
         """Deploy by the shell command, to its end."""
-        return self.sandbox.flows("deploy", str(self.profile), *words)
+        return self.flow("deploy", *words)
+
+    def flow(self, name: str, *words: str) -> Ended:
+        """Run a flow by the shell command, to its end."""
+        return self.sandbox.flows(name, str(self.profile), *words)
+
+    @contextmanager
+    def changed(self, **parts: Any) -> Generator[None]:
+        """The profile has these parts, for as long."""
+        before = deepcopy(self.profile.text)
+        self.profile.change(**parts)
+        try:
+            yield
+        finally:
+            self.profile.text = before
+            self.profile.change()
+
+    def healthy(self) -> bool:
+        """Whether Helm finished the newest revision, and its checks passed."""
+        newest = self.sandbox.history(self.profile)[-1]
+        record = record_of(self.records(), newest["revision"])
+        return newest["status"] == "deployed" and record is not None and record.healthy
+
+    def records(self) -> tuple[ReleaseRecord, ...]:
+        """What is on record, newest first."""
+        return list_records(self.sandbox.kubernetes, self.profile.namespace, RELEASE)
 
     def status(self) -> str:
         """How Helm says that the newest revision stands."""
@@ -130,11 +166,11 @@ class Stage:
         """The newest revision has this status."""
         wait_until("helm", status, lambda: "" if self.status() == status else "not yet", seconds=120, remedy="")
 
-    def part(self, action: str, name: str) -> None:
-        """Start or stop a part of the sandbox, by its supervisor."""
+    def part(self, action: str, name: str) -> str:
+        """Start or stop a part of the sandbox, or ask for its pid, by its supervisor."""
         server = f"unix://{self.sandbox.paths.supervisor_socket}"
         argv = [sys.executable, "-m", "supervisor.supervisorctl", "--serverurl", server, action, name]
-        subprocess.run(argv, capture_output=True, timeout=120, check=True)
+        return subprocess.run(argv, capture_output=True, timeout=120, check=True, text=True).stdout
 
     def remember(self) -> None:
         """What must not be lost is known."""
@@ -143,6 +179,10 @@ class Stage:
     def lost(self) -> str:
         """What is not as it was remembered; "" when nothing is lost."""
         now = self._precious()
+        try:
+            self.counting.goes_on()
+        except (AssertionError, HubError) as error:
+            return f"a user's kernel: {error}"
         files = "".join(f"print(open({path!r}).read())\n" for path in FILES)
         if self.session.run_code(files).split() != ["precious"] * len(FILES):
             return "a user's files"
@@ -157,24 +197,36 @@ class Stage:
         return {meta["name"]: meta["uid"] for meta in mine}
 
 
+New = Callable[[Sandbox, Path, str], Profile]
+"""Makes a profile for a hub."""
+Users = Callable[[Profile], UserSession]
+"""How a user comes to a hub."""
+
+
 @contextmanager
-def open_stage() -> Generator[Stage]:
-    """A healthy hub with a user's server and files; everything is deleted afterwards."""
+def open_stage(
+    new: Callable[[Sandbox, Path, str], Profile] = new_profile, user: Users | None = None
+) -> Generator[Stage]:
+    """A healthy hub with a user's server, files and a kernel that counts; everything is deleted afterwards."""
     sandbox = open_sandbox()
     with tempfile.TemporaryDirectory() as folder:
-        profile = new_profile(sandbox, Path(folder), f"faults-{os.urandom(3).hex()}")
+        profile = new(sandbox, Path(folder), f"faults-{os.urandom(3).hex()}")
         try:
             ended = sandbox.flows("deploy", str(profile), "--json")
             assert ended.code == 0, ended.stderr[-3000:]
-            hub = load_profile(str(profile))
-            address = Address(hub.url, str(CLONE / str(hub.checks.ca)), hub.checks.address)
-            with closing(UserSession(address, USER)) as session:
-                assert session.sign_in(SecretStr(profile.password.read_text().strip()))
+            with closing((user or _password_user)(profile)) as session:
+                assert session.sign_in(SecretStr(profile.password.read_text().strip())) is Entry.IN
                 session.start_server(120, lambda _text: None, lambda: None)
                 session.run_code("".join(f"open({path!r}, 'w').write('precious')\n" for path in FILES))
-                yield Stage(sandbox, profile, address, session)
+                with Counting(session) as counting:
+                    yield Stage(sandbox, profile, session.address, session, counting)
         finally:
             client.CoreV1Api(sandbox.api()).delete_namespace(profile.namespace)
+
+
+def _password_user(profile: Profile) -> UserSession:
+    hub = load_profile(str(profile))
+    return UserSession(Address(hub.url, str(CLONE / str(hub.checks.ca)), hub.checks.address), USER)
 
 
 def until(seconds: float, holds: Callable[[], bool]) -> bool:

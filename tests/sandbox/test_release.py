@@ -40,7 +40,9 @@ def test_an_edit_by_hand_is_shown_exactly_and_taken_back(sandbox: Sandbox, healt
     plan = sandbox.flows("deploy", str(healthy), "--plan-only", "--json")
     assert plan.code == 2
     edited = "Deployment hub spec.template.spec.containers[hub].readinessProbe.periodSeconds"
-    assert plan.result["plan"] == [{"action": "update", "what": edited, "before": "7", "after": "2"}]
+    change, restart = plan.result["plan"]
+    assert change == {"action": "update", "what": edited, "before": "7", "after": "2"}
+    assert restart["what"] == "Pods of hub"
     ended = sandbox.flows("deploy", str(healthy), "--json")
     assert ended.code == 0, ended.stderr[-3000:]
     [hub] = apps.read_namespaced_deployment("hub", healthy.namespace).spec.template.spec.containers

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from tasks.core.change import Action, Change
 from tasks.core.record import ReleaseRecord
 from tasks.release.health import Health, health_of
-from tasks.release.restarts import HUB, PROXY, hub_image, plan_restarts, restarting
+from tasks.release.restarts import HUB, PROXY, edited, hub_image, plan_restarts, restarting
 from tasks.release.state import Revision
 from tests.unit.tasks.core.test_record import record
 
@@ -53,6 +54,16 @@ def test_only_pods_that_would_be_others_restart() -> None:
     assert restarting(before, [deployment(PROXY, "proxy:2"), deployment("new", "x")]) == (PROXY,)
     assert hub_image(before) == "hub:4"
     assert hub_image([]) == ""
+
+
+def test_pods_that_were_edited_by_hand_restart_too() -> None:
+    paths = (
+        "Deployment proxy spec.template.spec.containers[chp].image",
+        "Deployment hub spec.replicas",
+        "Service hub x",
+    )
+    assert edited([Change.of(Action.UPDATE, path) for path in paths]) == (PROXY,)
+    assert edited([Change.of(Action.CREATE, "Deployment hub")]) == ()
 
 
 def test_the_plan_says_what_a_restart_means_for_users() -> None:
