@@ -59,8 +59,8 @@ def _syntax_error(stage: Stage) -> Ended:
         return failing("SyntaxError", release=release)(stage)
 
 
-def _across_schemas(stage: Stage) -> Ended:
-    """To the older hub by a fresh start of its database is not possible: from the newer one it is refused, and back."""
+def _older_hub(stage: Stage) -> Ended:
+    """It does not start on a database of a newer schema; the release before it does, on the same one."""
     return failing("start Pod hub-", release={"images": {"hub": OLD_HUB}})(stage)
 
 
@@ -110,7 +110,7 @@ def outage(part: str, when: str, seconds: float = OUTAGE_SECONDS) -> Fault:
     return fault
 
 
-def _registryoutage(stage: Stage) -> Ended:
+def _registry_gone(stage: Stage) -> Ended:
     """Going back needs nothing of the registry: the nodes have the images."""
     _two_releases(stage)
     stage.part("stop", "registry")
@@ -182,7 +182,7 @@ GOING_BACK: Mapping[str, Fault] = {
     "image whose server crashes": failing("server", image={"reference": BAD_IMAGE}),
     "image whose kernel fails": failing("kernel", image={"reference": f"{NOTEBOOK}:no-kernel"}),
     "syntax error in the hub's configuration": _syntax_error,
-    "hub that is older than its database": _across_schemas,
+    "hub that is older than its database": _older_hub,
     "SIGKILL while it goes back": _killed_rollback,
     "SIGKILL in the checks after going back": _ended_when_it_says("rollback", "✓ a user signs in"),
     "hub's pod killed in the checks": _hub_killed_in_checks,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from config.profiles import load_profile
 from tests.faults.faults import Fault, expect
 from tests.faults.going_back import BACK, failing, outage
 from tests.faults.stage import Stage, open_stage
