@@ -148,6 +148,12 @@ class Kubernetes:
         path = _path(wanted.kind, wanted.namespace, wanted.name)
         self._call("PATCH", path, query=[("fieldManager", FIELD_MANAGER)], body=wanted.body)
 
+    def take(self, wanted: WantedObject) -> None:
+        """As ``apply``, and fields that somebody else set are ours from now on: for what nobody else may write."""
+        self._may_write()
+        path = _path(wanted.kind, wanted.namespace, wanted.name)
+        self._call("PATCH", path, query=[("fieldManager", FIELD_MANAGER), ("force", "true")], body=wanted.body)
+
     def merge(self, kind: Kind, name: str, namespace: str, fields: Body) -> None:
         """The object has these fields, whoever set them before (JSON Merge Patch, RFC 7396)."""
         self._may_write()

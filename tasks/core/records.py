@@ -34,13 +34,13 @@ def ensure_record(kubernetes: Kubernetes, namespace: str, record: ReleaseRecord)
         return kept
     if kept and kept.backup:
         record = record.model_copy(update={"backup": kept.backup})
-    kubernetes.apply(_wanted(record, namespace))
+    kubernetes.take(_wanted(record, namespace))
     return record
 
 
 def keep_backup(kubernetes: Kubernetes, namespace: str, record: ReleaseRecord, backup: Backup) -> None:
     """The record says where the backup of its database is."""
-    kubernetes.apply(_wanted(record.model_copy(update={"backup": backup}), namespace))
+    kubernetes.take(_wanted(record.model_copy(update={"backup": backup}), namespace))
 
 
 def trim_records(kubernetes: Kubernetes, namespace: str, records: Sequence[ReleaseRecord]) -> None:

@@ -87,7 +87,7 @@ class _ConfigMaps:
         found = self.kept.get(name)
         return {"data": {"record.json": found.model_dump_json()}} if found else None
 
-    def apply(self, wanted: object) -> None:
+    def take(self, wanted: object) -> None:
         self.writes += 1
         found = ReleaseRecord.model_validate_json(wanted.fields["data"]["record.json"])  # type: ignore[attr-defined]
         self.kept[wanted.name] = found  # type: ignore[attr-defined]
