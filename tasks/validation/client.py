@@ -127,7 +127,9 @@ class UserSession:
         try:
             return execute(partial(self._open_channels, f"{kernels}/{kernel}/channels"), self.user, code)
         finally:
-            self._send("DELETE", f"{kernels}/{kernel}", headers=headers, allowed=(HTTPStatus.NO_CONTENT,))
+            # The server forgets a kernel that it started several times in vain.
+            gone = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
+            self._send("DELETE", f"{kernels}/{kernel}", headers=headers, allowed=gone)
 
     @property
     def _api(self) -> str:

@@ -43,6 +43,11 @@ class Ended:
     stdout: str
     stderr: str
 
+    def done(self) -> Ended:
+        """Itself, which ended well."""
+        assert self.code == 0, self.stderr[-3000:]
+        return self
+
     @property
     def result(self) -> dict[str, Any]:
         return json.loads(self.stdout)

@@ -1,4 +1,4 @@
-"""People of the sandbox's realm at a hub, each as a user meets it."""
+"""People at a hub, of the sandbox's realm or by a shared password, each as a user meets it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pydantic import SecretStr
 
 from config.identity import KeycloakIdentity
 from config.profiles import load_profile
+from deployments.sandbox.paths import CLONE
 from tasks.core.address import Address
 from tasks.core.objects import POD
 from tasks.validation.client import UserSession
-from tasks.validation.entry import ProviderDoor
+from tasks.validation.entry import Entry, ProviderDoor
 from tests.sandbox.conftest import Profile, Sandbox
 
 START_SECONDS = 120
@@ -26,6 +27,14 @@ def session_of(profile: Profile, user: str) -> UserSession:
     assert isinstance(hub.identity, KeycloakIdentity)
     provider = Address(hub.identity.issuer, hub.identity.ca, hub.identity.address)
     return UserSession(Address.of(hub), user, ProviderDoor(Address.of(hub), provider))
+
+
+def user_of(profile: Profile, user: str) -> UserSession:
+    """A browser of this user's, who is signed in by the password that everybody shares."""
+    hub = load_profile(str(profile))
+    session = UserSession(Address(hub.url, str(CLONE / str(hub.checks.ca)), hub.checks.address), user)
+    assert session.sign_in(SecretStr(profile.password.read_text().strip())) is Entry.IN
+    return session
 
 
 def password_of(sandbox: Sandbox) -> SecretStr:

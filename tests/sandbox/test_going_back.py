@@ -11,20 +11,17 @@ from typing import Any
 
 import pytest
 from kubernetes import client
-from pydantic import SecretStr
 
-from config.profiles import load_profile
 from deployments.sandbox.addresses import REGISTRY
 from deployments.sandbox.paths import CLONE
-from tasks.core.address import Address
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.objects import CLAIM, CONFIG_MAP
 from tasks.core.record import ReleaseRecord
 from tasks.core.records import list_records
 from tasks.core.wait import wait_until
 from tasks.database.client import HubDatabase
-from tasks.validation.client import UserSession
-from tests.sandbox.conftest import RELEASE, Ended, Profile, Sandbox, new_profile
+from tests.sandbox.conftest import RELEASE, Profile, Sandbox, new_profile
+from tests.sandbox.people import start, user_of
 
 OLD_HUB = f"{REGISTRY}/jupyterhub/k8s-hub:3.3.8"
 OLD_SCHEMA, NEW_SCHEMA = "0eee8c825d24", "4621fec11365"
@@ -38,15 +35,15 @@ def old_hub(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Gener
     own = new_profile(sandbox, tmp_path_factory.mktemp("profile"), f"test-{os.urandom(4).hex()}")
     own.change(release={"images": {"hub": OLD_HUB}})
     try:
-        _ended_well(sandbox.flows("deploy", str(own), "--json"))
+        sandbox.flows("deploy", str(own), "--json").done()
         yield own
     finally:
         client.CoreV1Api(sandbox.api()).delete_namespace(own.namespace)
 
 
 def test_a_deploy_that_fails_after_it_migrated_the_database_brings_it_back(sandbox: Sandbox, old_hub: Profile) -> None:
-    with closing(_user(old_hub, "ada")) as ada:
-        ada.start_server(120, lambda _text: None, lambda: None)
+    with closing(user_of(old_hub, "ada")) as ada:
+        start(ada)
         ada.run_code("open('/home/jovyan/precious', 'w').write('precious')")
         claims = _claims(sandbox, old_hub)
         old_hub.change(release={"images": {}}, image={"reference": NO_NOTEBOOK})
@@ -67,15 +64,15 @@ def test_a_deploy_that_fails_after_it_migrated_the_database_brings_it_back(sandb
 def test_by_hand_the_plan_says_what_is_lost_and_only_that_is(sandbox: Sandbox, old_hub: Profile) -> None:
     """Who signed in since the backup is forgotten; who did before is not."""
     old_hub.change(image={"reference": f"{REGISTRY}/iav/base-notebook:v1"})
-    deployed = _ended_well(sandbox.flows("deploy", str(old_hub), "--json")).result["record"]
+    deployed = sandbox.flows("deploy", str(old_hub), "--json").done().result["record"]
     assert deployed["schema_revision"] == NEW_SCHEMA
-    with closing(_user(old_hub, "grace")):
+    with closing(user_of(old_hub, "grace")):
         assert {"ada", "grace"} <= _users(sandbox, old_hub)
     plan = sandbox.flows("rollback", str(old_hub), "--plan-only", "--json")
     [database] = [one for one in plan.result["plan"]["changes"] if one["what"] == "Database of the hub"]
     assert database["before"] == NEW_SCHEMA
     assert "sign-ins" in database["after"]
-    result = _ended_well(sandbox.flows("rollback", str(old_hub), "--json")).result
+    result = sandbox.flows("rollback", str(old_hub), "--json").done().result
     assert result["record"]["origin"] == 1
     assert _schema(sandbox, old_hub) == OLD_SCHEMA
     assert "ada" in _users(sandbox, old_hub)
@@ -84,15 +81,15 @@ def test_by_hand_the_plan_says_what_is_lost_and_only_that_is(sandbox: Sandbox, o
 
 def test_a_database_that_did_not_move_is_left_alone(sandbox: Sandbox, old_hub: Profile) -> None:
     old_hub.change(release={"images": {"hub": OLD_HUB}}, server={"idle_timeout": "3h"})
-    _ended_well(sandbox.flows("deploy", str(old_hub), "--json"))
-    with closing(_user(old_hub, "barbara")):
-        _ended_well(sandbox.flows("rollback", str(old_hub), "--json"))
+    sandbox.flows("deploy", str(old_hub), "--json").done()
+    with closing(user_of(old_hub, "barbara")):
+        sandbox.flows("rollback", str(old_hub), "--json").done()
     assert "barbara" in _users(sandbox, old_hub)
 
 
 def test_a_second_rollback_to_the_same_release_writes_nothing(sandbox: Sandbox, old_hub: Profile) -> None:
     before, revisions = sandbox.audit.now(), len(sandbox.history(old_hub))
-    result = _ended_well(sandbox.flows("rollback", str(old_hub), "--to", "1", "--json")).result
+    result = sandbox.flows("rollback", str(old_hub), "--to", "1", "--json").done().result
     assert result["plan"]["changes"] == []
     assert len(sandbox.history(old_hub)) == revisions
     assert sandbox.audit.writes(before, old_hub.namespace, ("hubwright", "Helm")) == []
@@ -108,7 +105,7 @@ def test_a_wrong_password_source_is_turned_round_with_the_release(sandbox: Sandb
     old_hub.change(release={"images": {"hub": OLD_HUB}})
     assert ended.code == 1
     assert "marker-" not in ended.stderr
-    with closing(_user(old_hub, "ada")) as ada:
+    with closing(user_of(old_hub, "ada")) as ada:
         assert ada.read_page("/hub/home") == 200
 
 
@@ -123,7 +120,7 @@ def test_a_run_that_is_killed_after_its_upgrade_is_put_right_by_the_schedule(
     assert ended.code == 1
     assert f"going back to revision {healthy.revision}" in ended.stderr
     assert _newest_healthy(sandbox, old_hub).stands_for == healthy.stands_for
-    again = _ended_well(sandbox.flows("converge", str(old_hub), "--json"))
+    again = sandbox.flows("converge", str(old_hub), "--json").done()
     assert again.result["outcome"] == "nothing to do"
     old_hub.change(image={"reference": f"{REGISTRY}/iav/base-notebook:v1"})
 
@@ -132,18 +129,18 @@ def test_a_run_that_is_killed_in_mid_upgrade_is_put_right_by_the_schedule(sandbo
     healthy = _newest_healthy(sandbox, old_hub)
     old_hub.change(server={"idle_timeout": "4h"})
     sandbox.kill_in(old_hub, "pending-upgrade")
-    ended = _ended_well(sandbox.flows("converge", str(old_hub), "--json"))
+    ended = sandbox.flows("converge", str(old_hub), "--json").done()
     assert ended.result["outcome"] == "the newest healthy release serves again"
     assert _newest_healthy(sandbox, old_hub).stands_for == healthy.stands_for
 
 
 def test_a_release_that_helm_has_forgotten_comes_back_from_its_record(sandbox: Sandbox, old_hub: Profile) -> None:
     old_hub.change(server={"idle_timeout": "5h"})
-    _ended_well(sandbox.flows("deploy", str(old_hub), "--json"))
+    sandbox.flows("deploy", str(old_hub), "--json").done()
     core = client.CoreV1Api(sandbox.api())
     for revision in range(1, sandbox.history(old_hub)[-1]["revision"]):
         core.delete_namespaced_secret(f"sh.helm.release.v1.{RELEASE}.v{revision}", old_hub.namespace)
-    ended = _ended_well(sandbox.flows("rollback", str(old_hub), "--json"))
+    ended = sandbox.flows("rollback", str(old_hub), "--json").done()
     assert "Helm has forgotten revision" in ended.stderr
     assert ended.result["record"]["values"]["cull"]["timeout"] == 10800 or ended.result["record"]["origin"]
 
@@ -151,14 +148,14 @@ def test_a_release_that_helm_has_forgotten_comes_back_from_its_record(sandbox: S
 @pytest.mark.parametrize("harm", ["deleted", "garbled"])
 def test_a_record_that_somebody_harmed_is_made_again(sandbox: Sandbox, old_hub: Profile, harm: str) -> None:
     newest, core = _records(sandbox, old_hub)[0], client.CoreV1Api(sandbox.api())
-    _ended_well(sandbox.flows("deploy", str(old_hub), "--json"))
+    sandbox.flows("deploy", str(old_hub), "--json").done()
     newest = _records(sandbox, old_hub)[0]
     name = f"{RELEASE}-release-{newest.revision}"
     if harm == "deleted":
         core.delete_namespaced_config_map(name, old_hub.namespace)
     else:
         core.patch_namespaced_config_map(name, old_hub.namespace, {"data": {"record.json": "garbled"}})
-    result = _ended_well(sandbox.flows("converge", str(old_hub), "--json")).result
+    result = sandbox.flows("converge", str(old_hub), "--json").done().result
     assert result["outcome"] == "what nobody had checked was deployed and checked"
     assert _records(sandbox, old_hub)[0].revision == newest.revision
     assert _records(sandbox, old_hub)[0].healthy
@@ -184,18 +181,6 @@ def _killed_once(sandbox: Sandbox, profile: Profile, when: Any) -> None:
     wait_until("run", "come so far", missing, seconds=120, remedy="")
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
-
-
-def _ended_well(ended: Ended) -> Ended:
-    assert ended.code == 0, ended.stderr[-3000:]
-    return ended
-
-
-def _user(profile: Profile, name: str) -> UserSession:
-    found = Address.of(load_profile(str(profile)))
-    session = UserSession(Address(found.url, str(CLONE / str(found.ca)), found.ip), name)
-    session.sign_in(SecretStr(profile.password.read_text().strip()))
-    return session
 
 
 def _records(sandbox: Sandbox, profile: Profile) -> tuple[ReleaseRecord, ...]:

@@ -9,16 +9,14 @@ from contextlib import closing
 
 import pytest
 from kubernetes import client
-from pydantic import SecretStr
 
-from config.profiles import load_profile
 from deployments.sandbox.paths import CLONE
-from tasks.core.address import Address
 from tasks.core.objects import POD
 from tasks.core.wait import wait_until
 from tasks.validation.client import UserSession
-from tests.sandbox.conftest import Ended, Profile, Sandbox, new_profile
+from tests.sandbox.conftest import Profile, Sandbox, new_profile
 from tests.sandbox.counting import Counting
+from tests.sandbox.people import start, user_of
 
 TOLD = "proxy restarts"
 
@@ -28,7 +26,7 @@ def hub(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Generator
     """A hub of the module's own, which passed its checks, and has one release more to go back from."""
     own = new_profile(sandbox, tmp_path_factory.mktemp("profile"), f"test-{os.urandom(4).hex()}")
     try:
-        _deployed(sandbox, own)
+        sandbox.flows("deploy", str(own), "--json").done()
         yield own
     finally:
         client.CoreV1Api(sandbox.api()).delete_namespace(own.namespace)
@@ -37,11 +35,8 @@ def hub(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Generator
 @pytest.fixture(scope="module")
 def user(hub: Profile) -> Generator[UserSession]:
     """Somebody with a server that runs."""
-    found = Address.of(load_profile(str(hub)))
-    address = Address(found.url, str(CLONE / str(found.ca)), found.ip)
-    with closing(UserSession(address, "ada")) as session:
-        assert session.sign_in(SecretStr(hub.password.read_text().strip()))
-        session.start_server(120, lambda _text: None, lambda: None)
+    with closing(user_of(hub, "ada")) as session:
+        start(session)
         yield session
 
 
@@ -54,7 +49,7 @@ def counting(user: UserSession) -> Generator[Counting]:
 def test_through_a_deploy_that_restarts_the_hub(sandbox: Sandbox, hub: Profile, counting: Counting) -> None:
     before = _uids(sandbox, hub, "hub")
     hub.change(server={"idle_timeout": "2h"})
-    _deployed(sandbox, hub)
+    sandbox.flows("deploy", str(hub), "--json").done()
     assert _uids(sandbox, hub, "hub") != before
     counting.goes_on()
     assert (counting.cuts, counting.lost) == (0, 0)
@@ -106,12 +101,6 @@ def test_through_a_restart_of_the_proxy_which_users_are_told_of(
 def _untold(user: UserSession) -> str:
     page = user.fetch("GET", "/hub/home", allowed=(200,)).text
     return "" if TOLD in page else "the page does not say it"
-
-
-def _deployed(sandbox: Sandbox, profile: Profile) -> Ended:
-    ended = sandbox.flows("deploy", str(profile), "--json")
-    assert ended.code == 0, ended.stderr[-3000:]
-    return ended
 
 
 def _edit_proxy(sandbox: Sandbox, profile: Profile) -> None:

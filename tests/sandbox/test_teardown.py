@@ -7,15 +7,11 @@ from contextlib import closing
 import pytest
 from keycloak import KeycloakAdmin
 from kubernetes import client
-from pydantic import SecretStr
 
-from config.profiles import load_profile
-from deployments.sandbox.paths import CLONE
-from tasks.core.address import Address
 from tasks.core.objects import CLAIM, CONFIG_MAP, DEPLOYMENT, POD, ROLE, SECRET, SERVICE_ACCOUNT
 from tasks.core.records import LABEL
-from tasks.validation.client import UserSession
-from tests.sandbox.conftest import RELEASE, TLS_SECRET, Ended, Profile, Sandbox, new_thinkube
+from tests.sandbox.conftest import RELEASE, TLS_SECRET, Profile, Sandbox, new_thinkube
+from tests.sandbox.people import start, user_of
 
 USER = "ada"
 
@@ -23,9 +19,9 @@ USER = "ada"
 @pytest.fixture(scope="module")
 def hub(sandbox: Sandbox, profile: Profile) -> Profile:
     """A hub with a user who has a server, and a file in it."""
-    _ended_well(sandbox.flows("deploy", str(profile), "--json"))
-    with closing(_user(profile)) as user:
-        user.start_server(120, lambda _text: None, lambda: None)
+    sandbox.flows("deploy", str(profile), "--json").done()
+    with closing(user_of(profile, USER)) as user:
+        start(user)
         user.run_code("open('/home/jovyan/precious', 'w').write('precious')")
     return profile
 
@@ -48,7 +44,7 @@ def test_a_wrong_name_touches_nothing(sandbox: Sandbox, hub: Profile) -> None:
 
 def test_the_hub_goes_and_its_volumes_stay(sandbox: Sandbox, hub: Profile) -> None:
     claims = _uids(sandbox, hub)
-    _ended_well(sandbox.flows("teardown", str(hub), "--confirm", hub.namespace, "--json"))
+    sandbox.flows("teardown", str(hub), "--confirm", hub.namespace, "--json").done()
     kubernetes, namespace = sandbox.kubernetes, hub.namespace
     assert _uids(sandbox, hub) == claims
     assert {"hub-db-dir", "jupyterhub-shared-home", f"claim-{USER}"} <= claims.keys()
@@ -57,19 +53,19 @@ def test_the_hub_goes_and_its_volumes_stay(sandbox: Sandbox, hub: Profile) -> No
     assert kubernetes.list(CONFIG_MAP, namespace, LABEL) == ()
     assert "jupyterhub-sa" not in [one["metadata"]["name"] for one in kubernetes.list(SERVICE_ACCOUNT, namespace)]
     assert {one["metadata"]["name"] for one in kubernetes.list(SECRET, namespace)} == {TLS_SECRET, "hubwright-keys"}
-    assert _ended_well(sandbox.flows("teardown", str(hub), "--confirm", namespace, "--json")).result["plan"] == []
+    assert sandbox.flows("teardown", str(hub), "--confirm", namespace, "--json").done().result["plan"] == []
 
 
 def test_a_later_deploy_finds_users_and_files(sandbox: Sandbox, hub: Profile) -> None:
-    _ended_well(sandbox.flows("deploy", str(hub), "--json"))
-    with closing(_user(hub)) as user:
-        user.start_server(120, lambda _text: None, lambda: None)
+    sandbox.flows("deploy", str(hub), "--json").done()
+    with closing(user_of(hub, USER)) as user:
+        start(user)
         assert user.run_code("print(open('/home/jovyan/precious').read())").split() == ["precious"]
 
 
 def test_told_twice_the_volumes_go_too(sandbox: Sandbox, hub: Profile) -> None:
     words = ("--confirm", hub.namespace, "--volumes", hub.namespace, "--json")
-    _ended_well(sandbox.flows("teardown", str(hub), *words))
+    sandbox.flows("teardown", str(hub), *words).done()
     left = [one for one in sandbox.kubernetes.list(CLAIM, hub.namespace) if "deletionTimestamp" not in one["metadata"]]
     assert left == []
     assert {one["metadata"]["name"] for one in sandbox.kubernetes.list(SECRET, hub.namespace)} == {TLS_SECRET}
@@ -80,26 +76,14 @@ def test_the_client_goes_and_groups_stay(
 ) -> None:
     own = new_thinkube(sandbox, tmp_path_factory.mktemp("profile"), "test-teardown")
     try:
-        _ended_well(sandbox.flows("deploy", str(own), "--json"))
+        sandbox.flows("deploy", str(own), "--json").done()
         groups = {group["name"] for group in keycloak_admin.get_groups()}
         assert keycloak_admin.get_client_id(own.namespace)
-        _ended_well(sandbox.flows("teardown", str(own), "--confirm", own.namespace, "--json"))
+        sandbox.flows("teardown", str(own), "--confirm", own.namespace, "--json").done()
         assert keycloak_admin.get_client_id(own.namespace) is None
         assert {group["name"] for group in keycloak_admin.get_groups()} == groups
     finally:
         client.CoreV1Api(sandbox.api()).delete_namespace(own.namespace)
-
-
-def _ended_well(ended: Ended) -> Ended:
-    assert ended.code == 0, ended.stderr[-3000:]
-    return ended
-
-
-def _user(profile: Profile) -> UserSession:
-    found = Address.of(load_profile(str(profile)))
-    session = UserSession(Address(found.url, str(CLONE / str(found.ca)), found.ip), USER)
-    session.sign_in(SecretStr(profile.password.read_text().strip()))
-    return session
 
 
 def _uids(sandbox: Sandbox, profile: Profile) -> dict[str, str]:
