@@ -27,9 +27,11 @@ def ensure_record(kubernetes: Kubernetes, namespace: str, record: ReleaseRecord)
     """What is known of the revision is on record; returns that.
 
     A release that once passed its checks did: its record gives way only to a healthy one that tells of something else,
-    as when the profile changed and nothing of the release did. A backup stays with it.
+    as when the profile changed and nothing of the release did. What a revision went back to, and its backup, stay.
     """
     kept = _parse(kubernetes.read(CONFIG_MAP, _name(record), namespace) or {})
+    if kept and record.origin is None:
+        record = record.model_copy(update={"origin": kept.origin})
     if kept and kept.healthy and (kept.same_release(record) or not record.healthy):
         return kept
     if kept and kept.backup:

@@ -102,6 +102,12 @@ def test_a_backup_stays_with_its_record() -> None:
     assert maps.kept["jupyterhub-release-3"].healthy
 
 
+def test_a_deploy_that_changes_nothing_leaves_what_a_revision_went_back_to() -> None:
+    maps = _ConfigMaps(record(3, origin=1))
+    assert ensure_record(maps, "n", record(3)).origin == 1  # type: ignore[arg-type]
+    assert maps.writes == 0
+
+
 def test_a_healthy_record_is_kept_and_written_once() -> None:
     maps = _ConfigMaps(record(3))
     for passed in (True, False, None):
