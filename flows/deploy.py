@@ -17,7 +17,7 @@ from config.spec import Hub
 from config.types import Sha256
 from flows.fences import fence_of
 from flows.forms import asked
-from flows.going_back import METRICS_TOKEN, bring_back
+from flows.going_back import METRICS_TOKEN, bring_back, tell_releases
 from flows.plans import tell_plan
 from flows.registry import look_at_harbor, set_up_harbor
 from flows.sign_in import SeenSignIn, look_at_sign_in, set_up_sign_in
@@ -98,6 +98,7 @@ def deploy(profile: Profile, plan_only: PlanOnly = False, image: Digest = None) 
                 wanted = prepare(hub, Path(folder), image)
                 plan, release = make_plan(hub, wanted)
             record = carry_out(hub, wanted, plan, release, fence)
+    tell_releases(hub)
     show_link(hub.name, hub.url)
     return DeployResult(plan=plan, record=record)
 

@@ -13,12 +13,12 @@ from config.images import PinnedImage
 from config.spec import Hub
 from flows.sign_in import bring_sign_in_back, plan_sign_in_back
 from tasks.cluster import back as cluster
-from tasks.core.artifacts import show_checks, show_left_behind
+from tasks.core.artifacts import show_checks, show_left_behind, show_releases
 from tasks.core.change import Plan
 from tasks.core.errors import HubError
 from tasks.core.fence import Fence, FenceLost
 from tasks.core.names import CHART_SECRET, METRICS_SERVICE, token_key
-from tasks.core.record import ReleaseRecord, newest_healthy, record_of
+from tasks.core.record import ReleaseRecord, healthy_releases, newest_healthy, record_of
 from tasks.database.phase import plan_database_back, read_schema, restore_database
 from tasks.keycloak import plan as keycloak
 from tasks.monitoring import plan as monitoring
@@ -75,6 +75,11 @@ def plan_way_back(way: WayBack) -> Plan:
     changes = release.result()
     database = plan_database_back(way.hub, way.target, changes.replaces)
     return cluster_plan.result() + sign_in + database + changes.changes + metrics.result()
+
+
+def tell_releases(hub: Hub) -> None:
+    """Everybody who looks sees which releases one can go back to."""
+    show_releases(hub.name, healthy_releases(read_records(hub)))
 
 
 def bring_back(profile: Hub, untouched: DeployedRelease | None, fence: Fence) -> None:

@@ -14,7 +14,7 @@ from config.spec import Hub
 from flows.deploy import PlanOnly, Profile
 from flows.fences import fence_of
 from flows.forms import asked
-from flows.going_back import go_back, plan_way_back, way_back
+from flows.going_back import go_back, plan_way_back, tell_releases, way_back
 from flows.plans import tell_plan
 from tasks.core.artifacts import show_link, show_releases
 from tasks.core.change import Plan
@@ -62,6 +62,7 @@ def rollback(profile: Profile, to: To = None, plan_only: PlanOnly = False) -> Ro
             target = choose(hub, records, target.revision)
             result = plan_rollback(hub, records, target)
         record = go_back(way_back(hub, records[0], target), fence)
+    tell_releases(hub)
     show_link(hub.name, hub.url)
     return result.model_copy(update={"record": record})
 

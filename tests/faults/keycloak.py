@@ -12,11 +12,11 @@ from tests.faults.faults import Fault, expect
 from tests.faults.going_back import BACK, failing, outage
 from tests.faults.stage import Stage, open_stage
 from tests.sandbox.conftest import Ended, Profile, admin_of, new_thinkube
-from tests.sandbox.people import session_of
+from tests.sandbox.people import group_id, session_of
 
 USER = "bob"
-NOBODY = {"roles": {"user": {"groups": ["nobody-is-in-it"]}}}
-"""The client's role goes to another group than that of the checking user, who is one of those that lose it."""
+OTHER_ROLES = {"roles": {"user": None, "member": {"groups": ["hub-gpu"]}}}
+"""The client gets a role that the checking user has not, and the profile does not know theirs any more."""
 
 
 @contextmanager
@@ -30,6 +30,18 @@ def open_keycloak_stage() -> Generator[Stage]:
             found = admin.get_client_id(stage.profile.namespace)
             if found:
                 admin.delete_client(found)
+
+
+def _broken_client(stage: Stage) -> Ended:
+    """Keycloak itself says that nobody would get in; the role that the deploy gave to a group is taken back."""
+    ended = failing("would arrive with user", identity=OTHER_ROLES)(stage)
+    expect("Client role member" in ended.stderr, "the role that is left is named", ended)
+    admin = admin_of(stage.sandbox)
+    found = admin.get_client_id(stage.profile.namespace)
+    assert found
+    roles = admin.get_group_client_roles(group_id(admin, "hub-gpu"), found)
+    expect([role["name"] for role in roles] == ["gpu"], f"the group has its own role alone, and not {roles}", ended)
+    return ended
 
 
 def _wrong_secret(stage: Stage) -> Ended:
@@ -59,7 +71,7 @@ def _as_it_is(profile: Profile, secret: Path) -> dict[str, Any]:
 
 
 KEYCLOAK: Mapping[str, Fault] = {
-    "Keycloak's client broken by the deploy": failing("would arrive with none", identity=NOBODY),
+    "Keycloak's client broken by the deploy": _broken_client,
     "wrong secret of the OIDC client": _wrong_secret,
     "Keycloak gone for 30 s in the checks": outage("keycloak", "✓ hub and proxy are available"),
 }

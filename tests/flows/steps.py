@@ -31,9 +31,11 @@ LOOKS = (
     "check_database", "want_values", "plan_cluster", "plan_release", "plan_monitoring", "plan_backup",
 )  # fmt: skip
 PROOF = ("check_hub", "read_schema", "record_release", "keep_secrets")
+TOLD = "read_records"
+"""What the UI's table of healthy releases is made from, at the end."""
 WRITES = (
     "ensure_namespace", "ensure_cluster", "set_up_harbor", "back_up_database", "ensure_release", "record_release",
-    "ensure_monitoring", *PROOF,
+    "ensure_monitoring", *PROOF, TOLD,
 )  # fmt: skip
 BACK = (
     "restore_cluster", "plan_release_back", "restore_database", "restore_release", "record_release",

@@ -18,7 +18,7 @@ from tasks.core.fence import FenceLost
 from tasks.core.problems import NotReady, Problem
 from tasks.core.record import CheckResult
 from tasks.release.state import ReleasePlan
-from tests.flows.steps import BACK, CHANGE, LOOKS, PASSED, PROOF, WRITES, fail, stand_in
+from tests.flows.steps import BACK, CHANGE, LOOKS, PASSED, PROOF, TOLD, WRITES, fail, stand_in
 
 FAILED = CheckResult(name="a user signs in", passed=False, detail="refused", seconds=0.1)
 WRONG = Problem("StorageClass fast", "there is none of that name", "choose another")
@@ -39,7 +39,7 @@ def test_when_nothing_is_to_be_changed_only_the_checks_are_left(
     monkeypatch.setattr(module, "plan_cluster", stand_in("plan_cluster", Plan, calls))
     result = module.deploy("sandbox-iav-v1")
     assert sorted(calls[: len(LOOKS)]) == sorted(LOOKS)
-    assert calls[len(LOOKS) :] == list(PROOF)
+    assert calls[len(LOOKS) :] == [*PROOF, TOLD]
     assert result.record is not None
 
 

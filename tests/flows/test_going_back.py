@@ -20,7 +20,7 @@ from tasks.core.fence import FenceHeld, FenceLost
 from tasks.core.record import CheckResult, ReleaseRecord, newest_healthy, record_of
 from tasks.release.health import Health, SeenHealth
 from tasks.release.state import DeployedRelease
-from tests.flows.steps import BACK, CHANGE, PASSED, PROOF, RELEASE, fail, record, stand_in
+from tests.flows.steps import BACK, CHANGE, PASSED, PROOF, RELEASE, TOLD, fail, record, stand_in
 
 FAILED = CheckResult(name="code runs", passed=False, detail="it printed nothing", seconds=0.1)
 BROKEN = Permanent("helm", "upgrade", "no", "mend it")
@@ -105,7 +105,7 @@ def test_by_hand_it_goes_to_the_release_before(back: list[str]) -> None:
     assert result.to == 1
     assert result.record
     assert result.record.origin == 1
-    assert back[-len(BACK) :] == list(BACK)
+    assert back[-len(BACK) - 1 :] == [*BACK, TOLD]
 
 
 def test_a_plan_of_going_back_touches_nothing(back: list[str]) -> None:
