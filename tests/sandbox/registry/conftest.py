@@ -23,7 +23,7 @@ from deployments.sandbox.harbor.operations import DEPLOYER, connect
 from tasks.core.fence import Fence
 from tasks.core.login import Login
 from tasks.core.objects import NAMESPACE, SECRET, WantedObject
-from tasks.registry import images, phase, scan
+from tasks.registry import images, phase, removal, scan
 from tasks.registry.phase import ensure_policies, ensure_project, ensure_robots
 from tasks.registry.state import Kind, kept_credential, place_of
 from tests.contract.registries import push
@@ -117,7 +117,7 @@ def log(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Log:
     log = Log()
     monkeypatch.setenv("KUBECONFIG", str(sandbox.paths.kubeconfig))
     monkeypatch.chdir(sandbox.paths.clone)
-    for module in (phase, images, scan):
+    for module in (phase, images, removal, scan):
         monkeypatch.setattr(module, "get_run_logger", lambda: log)
     return log
 
