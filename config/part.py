@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import NoneType
-from typing import Any, cast, get_args
+from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -22,12 +22,24 @@ class Part(BaseModel):
         if not isinstance(given, dict):
             return given
         return {
-            key: value
+            key: _without_nulls(value) if cls._has_own_keys(key) else value
             for key, value in cast("dict[Any, Any]", given).items()
             if value is not None or cls._may_be_none(key)
         }
 
     @classmethod
+    def _has_own_keys(cls, key: Any) -> bool:
+        """Whether it is a mapping by names that people choose, as roles are."""
+        field = cls.model_fields.get(key) if isinstance(key, str) else None
+        return field is not None and get_origin(field.annotation) is dict
+
+    @classmethod
     def _may_be_none(cls, key: Any) -> bool:
         field = cls.model_fields.get(key) if isinstance(key, str) else None
         return field is not None and NoneType in get_args(field.annotation)
+
+
+def _without_nulls(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: inner for key, inner in cast("dict[Any, Any]", value).items() if inner is not None}

@@ -28,12 +28,20 @@ def profile_schema() -> dict[str, Any]:
         definition.pop("required", None)
         for name, value in definition.get("properties", {}).items():
             definition["properties"][name] = {"anyOf": [value, {"type": "null"}]}
+            _allow_null_entries(value)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Profile of a hub",
         **{key: value for key, value in schema.items() if key != "title"},
         "anyOf": [{"required": ["extends"]}, {"required": required}],
     }
+
+
+def _allow_null_entries(mapping: dict[str, Any]) -> None:
+    """Where names are people's own, as those of roles are, a null takes an entry away."""
+    entries = mapping.get("patternProperties", {})
+    for pattern, value in entries.items():
+        entries[pattern] = {"anyOf": [value, {"type": "null"}]}
 
 
 if __name__ == "__main__":

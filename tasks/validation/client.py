@@ -17,7 +17,7 @@ from websockets.sync.connection import Connection
 
 from tasks.core.address import Address
 from tasks.core.errors import Permanent, Transient
-from tasks.core.wait import wait_until
+from tasks.core.wait import ask_patiently, wait_until
 from tasks.validation.entry import ANY_PAGE, Door, Entry, PasswordDoor, ProviderDoor
 from tasks.validation.kernel import execute
 
@@ -25,6 +25,7 @@ REQUEST_SECONDS = 30
 HANDSHAKE_SECONDS = 20
 """A server answers only when the kernel does."""
 STOP_SECONDS = 60
+"""Longer than a hub that started anew takes to know whether a server runs (KubeSpawner's http_timeout, 30 s)."""
 
 Json = dict[str, Any]
 
@@ -103,11 +104,13 @@ class UserSession:
         self._send("GET", f"/user/{quote(self.user)}/lab")
 
     def stop_server(self) -> None:
-        """This user's server runs no more; nothing happens when it did not."""
+        """This user's server runs no more; nothing happens when it did not.
+
+        A hub that started anew fails to stop a server of which it does not know yet whether it runs: it is asked again.
+        """
         if not self._has_server():
             return
-        allowed = (HTTPStatus.NO_CONTENT, HTTPStatus.ACCEPTED, HTTPStatus.BAD_REQUEST)
-        self._send("DELETE", f"{self._api}/server", headers=self._hub_headers(), allowed=allowed)
+        ask_patiently(self._ask_to_stop, lambda _said: None, seconds=STOP_SECONDS)
         wait_until(
             "hub",
             f"stop the server of {self.user}",
@@ -115,6 +118,10 @@ class UserSession:
             seconds=STOP_SECONDS,
             remedy="look at the hub's log and at the pod's events",
         )
+
+    def _ask_to_stop(self) -> None:
+        allowed = (HTTPStatus.NO_CONTENT, HTTPStatus.ACCEPTED, HTTPStatus.BAD_REQUEST)
+        self._send("DELETE", f"{self._api}/server", headers=self._hub_headers(), allowed=allowed)
 
     def run_code(self, code: str) -> str:
         """What code prints in a new kernel of this user's server.

@@ -143,6 +143,7 @@ NULLS = [
     ("storage: {shared: null}", lambda hub: hub.storage.shared is None),
     ("checks: {user: null}", lambda hub: hub.checks.user == "hubwright-check"),
     ("identity: {admins: null}", lambda hub: hub.identity.admins == ()),
+    ("images: {other: null}", lambda hub: hub.images == {}),
 ]
 
 
