@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 from collections.abc import Generator
 from contextlib import closing
-from typing import Any
 
 import pytest
 from kubernetes import client
 
 from deployments.sandbox.addresses import REGISTRY
-from deployments.sandbox.paths import CLONE
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.objects import CLAIM, CONFIG_MAP
 from tasks.core.record import ReleaseRecord
 from tasks.core.records import list_records
-from tasks.core.wait import wait_until
 from tasks.database.client import HubDatabase
 from tests.sandbox.conftest import RELEASE, Profile, Sandbox, new_profile
 from tests.sandbox.people import start, user_of
@@ -109,22 +104,6 @@ def test_a_wrong_password_source_is_turned_round_with_the_release(sandbox: Sandb
         assert ada.read_page("/hub/home") == 200
 
 
-def test_a_run_that_is_killed_after_its_upgrade_is_put_right_by_the_schedule(
-    sandbox: Sandbox, old_hub: Profile
-) -> None:
-    """Its release is one whose servers crash: converge proves it, it fails, and the last healthy one is back."""
-    healthy = _newest_healthy(sandbox, old_hub)
-    old_hub.change(image={"reference": NO_NOTEBOOK})
-    _killed_once(sandbox, old_hub, lambda: _records(sandbox, old_hub)[0].checks == ())
-    ended = sandbox.flows("converge", str(old_hub))
-    assert ended.code == 1
-    assert f"going back to revision {healthy.revision}" in ended.stderr
-    assert _newest_healthy(sandbox, old_hub).stands_for == healthy.stands_for
-    again = sandbox.flows("converge", str(old_hub), "--json").done()
-    assert again.result["outcome"] == "nothing to do"
-    old_hub.change(image={"reference": f"{REGISTRY}/iav/base-notebook:v1"})
-
-
 def test_a_run_that_is_killed_in_mid_upgrade_is_put_right_by_the_schedule(sandbox: Sandbox, old_hub: Profile) -> None:
     healthy = _newest_healthy(sandbox, old_hub)
     old_hub.change(server={"idle_timeout": "4h"})
@@ -134,31 +113,13 @@ def test_a_run_that_is_killed_in_mid_upgrade_is_put_right_by_the_schedule(sandbo
     assert _newest_healthy(sandbox, old_hub).stands_for == healthy.stands_for
 
 
-def test_a_release_that_helm_has_forgotten_comes_back_from_its_record(sandbox: Sandbox, old_hub: Profile) -> None:
-    old_hub.change(server={"idle_timeout": "5h"})
-    sandbox.flows("deploy", str(old_hub), "--json").done()
-    core = client.CoreV1Api(sandbox.api())
-    for revision in range(1, sandbox.history(old_hub)[-1]["revision"]):
-        core.delete_namespaced_secret(f"sh.helm.release.v1.{RELEASE}.v{revision}", old_hub.namespace)
-    ended = sandbox.flows("rollback", str(old_hub), "--json").done()
-    assert "Helm has forgotten revision" in ended.stderr
-    assert ended.result["record"]["values"]["cull"]["timeout"] == 10800 or ended.result["record"]["origin"]
-
-
-@pytest.mark.parametrize("harm", ["deleted", "garbled"])
-def test_a_record_that_somebody_harmed_is_made_again(sandbox: Sandbox, old_hub: Profile, harm: str) -> None:
-    newest, core = _records(sandbox, old_hub)[0], client.CoreV1Api(sandbox.api())
-    sandbox.flows("deploy", str(old_hub), "--json").done()
+def test_a_record_that_somebody_garbled_is_made_again(sandbox: Sandbox, old_hub: Profile) -> None:
     newest = _records(sandbox, old_hub)[0]
-    name = f"{RELEASE}-release-{newest.revision}"
-    if harm == "deleted":
-        core.delete_namespaced_config_map(name, old_hub.namespace)
-    else:
-        core.patch_namespaced_config_map(name, old_hub.namespace, {"data": {"record.json": "garbled"}})
+    core, name = client.CoreV1Api(sandbox.api()), f"{RELEASE}-release-{newest.revision}"
+    core.patch_namespaced_config_map(name, old_hub.namespace, {"data": {"record.json": "garbled"}})
     result = sandbox.flows("converge", str(old_hub), "--json").done().result
     assert result["outcome"] == "what nobody had checked was deployed and checked"
-    assert _records(sandbox, old_hub)[0].revision == newest.revision
-    assert _records(sandbox, old_hub)[0].healthy
+    assert _newest_healthy(sandbox, old_hub).revision >= newest.revision
 
 
 def test_no_secret_is_on_record(sandbox: Sandbox, old_hub: Profile) -> None:
@@ -166,21 +127,6 @@ def test_no_secret_is_on_record(sandbox: Sandbox, old_hub: Profile) -> None:
     maps = sandbox.kubernetes.list(CONFIG_MAP, old_hub.namespace)
     assert maps
     assert not [one["metadata"]["name"] for one in maps if password in str(one.get("data"))]
-
-
-def _killed_once(sandbox: Sandbox, profile: Profile, when: Any) -> None:
-    running = subprocess.Popen(
-        sandbox.command("deploy", str(profile)), cwd=CLONE, env=sandbox.environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-
-    def missing() -> str:
-        assert running.poll() is None, "it ended before"
-        return "" if when() else "not yet"
-
-    wait_until("run", "come so far", missing, seconds=120, remedy="")
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
 
 
 def _records(sandbox: Sandbox, profile: Profile) -> tuple[ReleaseRecord, ...]:
