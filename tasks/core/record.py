@@ -76,6 +76,10 @@ class ReleaseRecord(BaseModel):
         """The revision that made what this one runs: its own, or the one that it went back to."""
         return self.origin or self.revision
 
+    def same_revision(self, other: ReleaseRecord) -> bool:
+        """Whether another record of this number tells of the same revision, and not of one after an uninstall."""
+        return (self.chart_digest, self.values_hash) == (other.chart_digest, other.values_hash)
+
     def same_release(self, other: ReleaseRecord) -> bool:
         """Whether another record tells of the same, however the checks ended, and whenever that was."""
         how = {"checks", "recorded_at", "backup", "schema_revision"}

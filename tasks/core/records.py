@@ -30,6 +30,8 @@ def ensure_record(kubernetes: Kubernetes, namespace: str, record: ReleaseRecord)
     as when the profile changed and nothing of the release did. What a revision went back to, and its backup, stay.
     """
     kept = _parse(kubernetes.read(CONFIG_MAP, _name(record), namespace) or {})
+    if kept and not kept.same_revision(record):  # somebody uninstalled the release, and Helm counts from 1 again
+        kept = None
     if kept and record.origin is None:
         record = record.model_copy(update={"origin": kept.origin})
     if kept and kept.healthy and (kept.same_release(record) or not record.healthy):
@@ -45,12 +47,18 @@ def keep_backup(kubernetes: Kubernetes, namespace: str, record: ReleaseRecord, b
     kubernetes.take(_wanted(record.model_copy(update={"backup": backup}), namespace))
 
 
-def trim_records(kubernetes: Kubernetes, namespace: str, records: Sequence[ReleaseRecord]) -> None:
-    """The oldest are gone, of more than ``KEPT``. ``records`` are those of one release, newest first."""
+def trim_records(
+    kubernetes: Kubernetes, namespace: str, records: Sequence[ReleaseRecord], present: ReleaseRecord
+) -> None:
+    """The oldest are gone, of more than ``KEPT``. ``records`` are those of one release, newest first.
+
+    Those of higher revisions than the present one are of a release that somebody uninstalled: they are gone as soon
+    as the present one is healthy.
+    """
     newest = newest_healthy(records)
-    for record in records[KEPT:]:
-        if record != newest:
-            kubernetes.delete(CONFIG_MAP, _name(record), namespace)
+    former = [record for record in records if present.healthy and record.revision > present.revision]
+    for record in (*former, *(one for one in records[KEPT:] if one != newest)):
+        kubernetes.delete(CONFIG_MAP, _name(record), namespace)
 
 
 def _name(record: ReleaseRecord) -> str:

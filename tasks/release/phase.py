@@ -130,7 +130,7 @@ def record_release(
     )
     kubernetes, namespace = Kubernetes.connect(may_write=fence.check), hub.cluster.namespace
     kept = ensure_record(kubernetes, namespace, record)
-    trim_records(kubernetes, namespace, list_records(kubernetes, namespace, hub.release.name))
+    trim_records(kubernetes, namespace, list_records(kubernetes, namespace, hub.release.name), kept)
     return kept if kept.healthy == record.healthy else record
 
 

@@ -118,5 +118,19 @@ def test_a_healthy_record_is_kept_and_written_once() -> None:
 def test_the_oldest_records_give_way_but_never_the_newest_healthy_one() -> None:
     records = [*(record(number, passed=False) for number in range(KEPT + 5, 1, -1)), record(1)]
     maps = _ConfigMaps(*records)
-    trim_records(maps, "n", records)  # type: ignore[arg-type]
+    trim_records(maps, "n", records, records[0])  # type: ignore[arg-type]
     assert sorted(one.revision for one in maps.kept.values()) == [1, *range(6, KEPT + 6)]
+
+
+@pytest.mark.parametrize(("passed", "left"), [(None, [1, 7, 8]), (False, [1, 7, 8]), (True, [1])])
+def test_records_of_a_release_that_was_uninstalled_give_way_to_a_healthy_one(
+    passed: bool | None, left: list[int]
+) -> None:
+    """Until then they are what one can go back to."""
+    former = [record(number) for number in (8, 7, 1)]
+    maps = _ConfigMaps(*former)
+    anew = record(1, passed=passed).model_copy(update={"values_hash": "another"})
+    kept = ensure_record(maps, "n", anew)  # type: ignore[arg-type]
+    assert kept.healthy is bool(passed)
+    trim_records(maps, "n", [*former[:2], kept], kept)  # type: ignore[arg-type]
+    assert sorted(one.revision for one in maps.kept.values()) == left
