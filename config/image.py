@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 from config.images import PinnedImage
 from config.part import Part
 from config.secrets import SecretRef
-from config.types import Duration, HttpUrl, ImageReference, split_image
+from config.types import DebianName, Duration, HttpUrl, ImageReference, split_image
 
 OWN_LIST = "own"
 """The list of ``packages``."""
@@ -54,7 +54,7 @@ class Build(Part):
     packages: tuple[Requirement, ...] = Field(
         default=(), description="More Python packages, in a layer of their own.", examples=[["polars>=1.30"]]
     )
-    debian_packages: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9][-+.a-z0-9]+$")], ...] = Field(
+    debian_packages: tuple[DebianName, ...] = Field(
         default=(), description="More Debian packages, by name.", examples=[["graphviz"]]
     )
     cuda: bool = Field(default=False, description="Whether it has what NVIDIA's GPUs need.", examples=[True])

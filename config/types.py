@@ -59,6 +59,11 @@ def split_image(reference: str) -> tuple[str, str, str | None, str | None]:
     return match["registry"], match["repository"], match["tag"], match["digest"]
 
 
+DEBIAN_NAME = r"^[a-z0-9][-+.a-z0-9]*[+.a-z0-9]$"
+"""A package's name (Debian Policy 4.7, 5.6.1): no version, no release, no option; a - at its end has apt remove it."""
+
+DebianName = Annotated[str, StringConstraints(pattern=DEBIAN_NAME)]
+
 DnsLabel = Annotated[str, StringConstraints(pattern=rf"^{_LABEL}$", max_length=63)]
 """A name by RFC 1123, as Kubernetes wants it for namespaces and services."""
 

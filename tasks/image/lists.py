@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from config.image import CUDA_LIST, DEBIAN_LIST, OWN_LIST, Build
+from config.types import DEBIAN_NAME
 from tasks.core.errors import Permanent
 
 LISTS = "lists"
@@ -45,9 +47,14 @@ def read_lists(build: Build) -> tuple[PackageList, ...]:
 
 
 def read_debian_list(build: Build) -> PackageList:
-    """The Debian packages, of the context's list and of the profile."""
+    """The Debian packages, of the context's list and of the profile. Raises Permanent for a line that is no name."""
     file = Path(build.context) / LISTS / f"{DEBIAN_LIST}.txt"
-    names = [line for _, line in _lines(file)] if file.exists() else []
+    lines = _lines(file) if file.exists() else []
+    for number, line in lines:
+        if not re.fullmatch(DEBIAN_NAME, line):
+            remedy = "name one Debian package in a line, without a version or an option: the lock has its version"
+            raise Permanent("image", f"read {file}:{number}", f"{line!r} is no name of a package", remedy)
+    names = [line for _, line in lines]
     return PackageList(DEBIAN_LIST, tuple(sorted({*names, *build.debian_packages})))
 
 

@@ -80,6 +80,14 @@ def test_a_package_that_the_profile_names_twice_is_told(tmp_path: Path) -> None:
         read_lists(_build(tmp_path, packages=("polars", "Polars>=1")))
 
 
+@pytest.mark.parametrize("line", ["nano=7.2-1", "nano/bookworm", "--allow-downgrades", "git nano", "Nano", "nano-"])
+def test_a_line_that_apt_would_take_for_more_than_a_name_is_told(tmp_path: Path, line: str) -> None:
+    build = _build(tmp_path)
+    (tmp_path / "lists" / "debian.txt").write_text(f"git\n{line}\n")
+    with pytest.raises(Permanent, match=r"debian\.txt:2: .* is no name of a package"):
+        read_debian_list(build)
+
+
 def test_a_context_without_a_debian_list_asks_for_what_the_profile_does(tmp_path: Path) -> None:
     build = _build(tmp_path, debian_packages=("graphviz", "git"))
     (tmp_path / "lists" / "debian.txt").unlink()
