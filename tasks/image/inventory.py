@@ -184,8 +184,12 @@ def _path(name: str) -> str:
 
 
 def _prefix(folder: str) -> str:
-    """Where the Python is that a folder of packages is of: ``/opt/conda``; else the folder."""
-    return f"/{re.split(r'/lib/python3[^/]*/', f'{folder}/', maxsplit=1)[0].strip('/')}"
+    """Where the Python is whose own packages are in a folder: ``/opt/conda``; else the folder.
+
+    A copy that a package brings along for itself (setuptools' ``_vendor``) is none of that Python's.
+    """
+    own = re.fullmatch(r"((?P<prefix>.+)/)?lib/python3[^/]*/(site|dist)-packages", folder)
+    return f"/{(own['prefix'] or '') if own else folder}"
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, largest: int) -> bytes:

@@ -103,6 +103,7 @@ def test_a_python_package_is_found_wherever_it_is_and_says_its_prefix() -> None:
     )
     assert found.packages == (
         Package(Kind.PYTHON, "Jinja2", "3.1.6", "BSD-3-Clause", "/opt/conda"),
+        Package(Kind.PYTHON, "Jinja2", "3.1.6", "BSD-3-Clause", f"/{SITE}/setuptools/_vendor"),
         Package(Kind.PYTHON, "Jinja2", "3.1.6", "BSD-3-Clause", "/srv/tool"),
         Package(Kind.PYTHON, "six", "1.17", "MIT", "/usr"),
     )
