@@ -99,7 +99,7 @@ def _apt(base: Base) -> Generator[list[str]]:
     """apt-get with settings that keep it within a folder of its own, and to what the base has installed."""
     with TemporaryDirectory(prefix="hubwright-apt-") as name:
         folder = Path(name)
-        for part in ("state/lists/partial", "cache/archives/partial", "etc/sources.list.d"):
+        for part in ("state/lists/partial", "cache/archives/partial", "etc/sources.list.d", "etc/preferences.d"):
             (folder / part).mkdir(parents=True)
         (folder / "status").write_bytes(base.files.get(STATUS, b""))
         _write_sources(base, folder)
@@ -109,6 +109,9 @@ def _apt(base: Base) -> Generator[list[str]]:
             "Dir::Cache": folder / "cache",
             "Dir::Etc::sourcelist": folder / "etc/sources.list",
             "Dir::Etc::sourceparts": folder / "etc/sources.list.d",
+            # This machine's pins are for its own packages.
+            "Dir::Etc::preferences": folder / "etc/preferences",
+            "Dir::Etc::preferencesparts": folder / "etc/preferences.d",
             "APT::Architecture": ARCHITECTURES.get(base.machine, base.machine),
             "APT::Sandbox::User": "root",
             "Acquire::ForceHash": "SHA256",

@@ -68,6 +68,13 @@ def no(said: str) -> Permanent:
     return Permanent("apt-get", "apt-get -o a=b", said, "a remedy of nobody's")
 
 
+def test_pins_of_this_machine_do_not_count(fake: Apt) -> None:
+    offers()
+    folder = Path(fake.setting("Dir::State")).parent
+    for name in ("Dir::Etc::preferences", "Dir::Etc::preferencesparts"):
+        assert Path(fake.setting(name)).is_relative_to(folder)
+
+
 def test_what_apt_offers_is_read_with_epoch_architecture_and_hash(fake: Apt) -> None:
     fake.install = (
         "Reading package lists...\n"
