@@ -111,7 +111,7 @@ def test_a_harbor_that_asks_for_more_patience_than_there_is_gets_none(admin: Adm
 
 def test_a_slow_harbor_is_asked_again(admin: Admin, ready: Hub, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "TIMEOUT_SECONDS", 1)
-    admin.fault(f"/projects/{ready.name}$", 0, delay=2.0)
+    admin.fault(f"/projects/{ready.name}$", 0, delay=30.0)
     assert look_at_registry.fn(ready).plan.empty
     assert [said for said in log.said if "timed out" in said]
 
