@@ -57,8 +57,9 @@ lock: ## resolve the Python packages anew into requirements.txt (needs uv)
 machine:
 	@python3 -m deployments.sandbox.machine
 
+# The lock has everything: with its dependencies, pip would resolve extras anew, and not find them in it.
 $(VENV)/complete: requirements.txt
 	@test -e $@ || { echo "Python packages into $(VENV)"; rm -rf $(VENV); \
 	  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed."; exit 3; }; \
-	  python3 -m venv $(VENV) && $(VENV)/bin/pip install --quiet --require-hashes --requirement requirements.txt; }
+	  python3 -m venv $(VENV) && $(VENV)/bin/pip install --quiet --no-deps --require-hashes --requirement requirements.txt; }
 	@touch $@

@@ -21,6 +21,8 @@ from config.secrets import SecretRef
 from config.spec import Hub
 
 FOLDER = Path(__file__).parent / "profiles"
+INSTALLED = FOLDER / "installed"
+"""Where an installation in a cluster mounts the profiles that its values hold; empty anywhere else."""
 LONGEST_INHERITANCE = 8
 SHOWN_CHARACTERS = 60
 
@@ -51,8 +53,8 @@ class BadProfile(Exception):
 
 
 def profile_names() -> list[str]:
-    """Names of the profiles that come with Hubwright, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    """Names of the profiles that come with Hubwright, and of those that were installed beside them, sorted."""
+    return sorted({path.stem for folder in (FOLDER, INSTALLED) for path in folder.glob("*.yaml")})
 
 
 def load_profile(name_or_path: str) -> Hub:
@@ -76,8 +78,11 @@ def _find(name_or_path: str, asked_by: Path | None) -> Path:
     """The file of a profile; a path is one that ends in .yaml or .yml, from the folder of the one that asks."""
     if name_or_path.endswith((".yaml", ".yml")):
         return (asked_by.parent if asked_by else Path()) / name_or_path
-    if name_or_path in profile_names():
-        return FOLDER / f"{name_or_path}.yaml"
+    for folder in (INSTALLED, FOLDER):
+        file = folder / f"{name_or_path}.yaml"
+        # One that extends another of its own name means that which comes along.
+        if name_or_path in profile_names() and file.exists() and file != asked_by:
+            return file
     problem = f"no profile {_shown(name_or_path)}; there are {', '.join(profile_names())}, or give a path to a .yaml"
     problem += _did_you_mean(name_or_path, profile_names())
     raise BadProfile([Mistake(str(asked_by or "profile"), None, "extends" if asked_by else "", problem)])

@@ -77,6 +77,17 @@ class Webhook(Part):
         description="Address of Hubwright's receiver.", examples=["https://hubwright.example.com/harbor"]
     )
     authorization: SecretRef = Field(description="What Harbor sends as the header Authorization.")
+    retiring: SecretRef | None = Field(
+        default=None,
+        description="What it sent before: good too, for as long as it is named here, so that no event is lost while"
+        " authorization changes.",
+    )
+    deploy_on: Literal["push", "scan"] = Field(
+        default="push",
+        description="What the hub is deployed by that follows image.reference's tag: a push of it, or the end of a scan"
+        " of it that the gate lets through.",
+        examples=["scan"],
+    )
     payload_format: Literal["Default", "CloudEvents"] = Field(
         default="CloudEvents", description="How it is written.", examples=["CloudEvents"]
     )

@@ -15,12 +15,14 @@ from pydantic import Field, model_validator
 
 from config.identity import Identity, PasswordIdentity, Provider, Role
 from config.image import Image
+from config.operations import Approval, Schedules
 from config.part import Part
 from config.registry import Registry
 from config.secrets import SecretRef
 from config.server import OfferedImage, Server, Share
 from config.types import (
     AbsolutePath,
+    BrowserUrl,
     ChartRepository,
     DnsLabel,
     DnsSubdomain,
@@ -220,6 +222,12 @@ class Checks(Part):
     outsider: Account | None = Field(
         default=None, description="Somebody without any role; without it nobody checks that such people stay out."
     )
+    browser: BrowserUrl | None = Field(
+        default=None,
+        description="Address of a Chromium's DevTools (its remote debugging port), by which the checks take a picture"
+        " of JupyterLab; without it, there is none.",
+        examples=["http://localhost:9222"],
+    )
 
 
 class Hub(Part):
@@ -241,6 +249,10 @@ class Hub(Part):
         default_factory=Monitoring, description="How Prometheus and Grafana find it; null for not at all."
     )
     checks: Checks = Field(default_factory=Checks, description="How the result is checked.")
+    schedules: Schedules = Field(default_factory=Schedules, description="When its flows run by themselves.")
+    approval: Approval | None = Field(
+        default=None, description="Somebody approves each deploy's plan beforehand; without it, nobody is asked."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -104,6 +104,9 @@ HttpUrl = Annotated[
 ]
 """The address of a web service, without query or fragment."""
 
+BrowserUrl = Annotated[str, StringConstraints(pattern=r"^http://[a-zA-Z0-9.-]+:[0-9]{1,5}$", max_length=300)]
+"""The address of a browser's remote debugging port, which speaks plain HTTP only."""
+
 ChartRepository = Annotated[
     str, StringConstraints(pattern=r"^(https|oci)://[a-zA-Z0-9.-]+(:[0-9]{1,5})?(/[^\s?#]*)?$", max_length=2048)
 ]
