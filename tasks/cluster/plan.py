@@ -22,6 +22,7 @@ from tasks.core.objects import (
     INGRESS,
     LEASE,
     LIMIT_RANGE,
+    LOG,
     NAMESPACE,
     POD,
     QUOTA,
@@ -37,6 +38,7 @@ from tasks.core.objects import (
 )
 
 EVERY_VERB = ("create", "delete", "get", "list", "patch", "update", "watch")
+WATCHED = ("get", "list", "watch")
 HANDED_OUT = (CONFIG_MAP, CLAIM, POD, SECRET, SERVICE, INGRESS)
 HUB_RULES = (
     # What KubeSpawner 7.1 does to a user's pod, volume, service and secret ...
@@ -46,7 +48,7 @@ HUB_RULES = (
         "verbs": [*EVERY_VERB],
     },
     # ... and the progress that it shows while a server starts.
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": [*WATCHED]},
     {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": [*EVERY_VERB]},
 )
 
@@ -101,6 +103,8 @@ def permissions(hub: Hub) -> tuple[Access, ...]:
         *(Access(verb, LEASE, namespace) for verb in ("create", "get", "update")),
         *(Access("list", kind, namespace) for kind in (CLAIM, CONFIG_MAP, DEPLOYMENT, EVENT, LIMIT_RANGE, POD, QUOTA)),
         *(Access(verb, kind, namespace) for kind in HANDED_OUT for verb in EVERY_VERB),
+        *(Access(verb, EVENT, namespace) for verb in WATCHED),
+        Access("get", LOG, namespace),
     )
 
 

@@ -19,6 +19,7 @@ from tasks.core.task import hub_task
 
 DATABASE_CLAIM = "hub-db-dir"
 """The chart's claim of the hub's database (4.4.0, templates/hub/pvc.yaml)."""
+REMOVED = (SERVICE_ACCOUNT, ROLE, ROLE_BINDING, SECRET, CLAIM)
 HOMES = "component=singleuser-storage"
 """Users' own claims, as KubeSpawner labels them (7.1, storage_extra_labels of the chart)."""
 
@@ -26,8 +27,7 @@ HOMES = "component=singleuser-storage"
 @hub_task(name="check removal", description="Looks whether the account may remove what the hub has in the cluster.")
 def check_removal(hub: Hub) -> tuple[Problem, ...]:
     """What stands in the way of a teardown. Reads only."""
-    kinds = (SERVICE_ACCOUNT, ROLE, ROLE_BINDING, SECRET, CLAIM)
-    wanted = [Access("delete", kind, hub.cluster.namespace) for kind in kinds]
+    wanted = [Access("delete", kind, hub.cluster.namespace) for kind in REMOVED]
     return access_problems(Kubernetes.connect().list_denied(wanted, hub.cluster.namespace))
 
 
