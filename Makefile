@@ -52,6 +52,9 @@ status: $(VENV)/complete ## health and address of each part of the sandbox
 lock: ## resolve the Python packages anew into requirements.txt (needs uv)
 	uv pip compile --upgrade --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 \
 	  --all-extras pyproject.toml --output-file requirements.txt
+	uv pip compile --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11.2 \
+	  --python-platform linux pyproject.toml image/flows/requirements.in --constraint requirements.txt \
+	  --output-file image/flows/requirements.txt
 
 # Says in one sentence what is missing, before anything is installed.
 machine:

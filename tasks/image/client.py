@@ -150,18 +150,17 @@ class Engine:
             raise refused("build", f"build {tag}", "it ended without an image", log.last_words)
         return built
 
-    def push(self, local: str, repository: str, tag: str, login: Login, say: Say) -> None:
-        """The registry has the image under a tag. Layers that it had are not sent again.
+    def push(self, local: str, repository: str, tag: str, login: Login | None, say: Say) -> None:
+        """The registry has the image under a tag. Layers that it had are not sent again. None signs in as nobody.
 
         Raises Transient when the connection was lost: what was sent by then need not be sent again.
         """
         asked = f"push {repository}:{tag}"
+        auth = _auth(login) if login else None
         with _asked(f"tag {local}"):
             self._api.tag(local, repository, tag)
         pushed = self._stream(
-            lambda: cast(
-                "Records", self._api.push(repository, tag=tag, stream=True, decode=True, auth_config=_auth(login))
-            )
+            lambda: cast("Records", self._api.push(repository, tag=tag, stream=True, decode=True, auth_config=auth))
         )
         for record in self._watch("push", asked, pushed):
             if "status" in record and not record.get("progressDetail"):

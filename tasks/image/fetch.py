@@ -97,7 +97,7 @@ def fetch_archives(locks: Locks, base: Base, cache: Path, say: Say) -> tuple[Pat
             if archive not in offers:
                 answered = f"the lock does not match: apt does not have {archive}"
                 raise Permanent("apt-get", "find the packages", answered, RELOCK)
-            _fetch_archive(offers[archive], _place(cache, archive), say)
+            fetch_archive(offers[archive], cache, say)
     return tuple(_place(cache, archive) for archive in locks.archives)
 
 
@@ -106,7 +106,15 @@ def _place(cache: Path, archive: Archive) -> Path:
     return cache / "debian" / archive.sha256[:16] / f"{archive.name}_{version}_{archive.architecture}.deb"
 
 
-def _fetch_archive(offer: Offer, place: Path, say: Say) -> None:
+def fetch_archive(offer: Offer, cache: Path, say: Say) -> Path:
+    """An archive that a mirror has, on disk. One that was there is not fetched again."""
+    place = _place(cache, offer.archive)
+    if not place.exists():
+        _download_archive(offer, place, say)
+    return place
+
+
+def _download_archive(offer: Offer, place: Path, say: Say) -> None:
     say(f"download {place.name}")
     place.parent.mkdir(parents=True, exist_ok=True)
     unfinished, whole = place.with_suffix(f".{os.getpid()}"), hashlib.sha256()

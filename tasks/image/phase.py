@@ -208,10 +208,10 @@ def _folder(name: str) -> str:
 
 def _labels(build: Build) -> dict[str, str]:
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"SOURCE": build.source or "", "REVISION": _revision(), "CREATED": created}
+    return {"SOURCE": build.source or "", "REVISION": source_revision(), "CREATED": created}
 
 
-def _revision() -> str:
+def source_revision() -> str:
     """The commit that Hubwright runs from: of its image, or else of the working copy; "" where neither tells."""
     if named := os.environ.get("HUBWRIGHT_REVISION"):
         return named
