@@ -17,8 +17,9 @@ from config.identity import PasswordIdentity
 from config.profiles import BadProfile, load_profile
 from config.spec import Hub
 from deployments.sandbox import __main__ as sandbox
-from deployments.sandbox.addresses import HUB, NODE_IP
-from deployments.sandbox.environment import as_shell, sandbox_environment
+from deployments.sandbox.addresses import HUB, NODE_IP, PREFECT
+from deployments.sandbox.contents import HUBS
+from deployments.sandbox.environment import PREFECT_USER, as_shell, sandbox_environment
 from deployments.sandbox.paths import Paths, write_if_changed
 from tasks.core.errors import HubError
 from tasks.core.process import run
@@ -71,11 +72,13 @@ def _deploy(profile: str, hub: Hub, kubeconfig: str | None, paths: Paths, starte
         environment = sandbox_environment(paths)
         write_if_changed(paths.state / "env", as_shell(environment))
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"deploying {hub.name}")
+    # What the sandbox has installed runs in its work pools; any other profile, or cluster, from here.
+    where = ["--remote"] if kubeconfig is None and profile in HUBS else []
+    console.print(f"deploying {hub.name}{' by the work pools' if where else ''}")
     try:
         for name in ("rebuild-image", "deploy") if hub.image.build else ("deploy",):
             run(
-                [sys.executable, "-m", "flows", name, profile],
+                [sys.executable, "-m", "flows", name, profile, *where],
                 env=environment,
                 timeout=FLOW_SECONDS,
                 remedy="mend what the lines above name, and run it again",
@@ -84,18 +87,20 @@ def _deploy(profile: str, hub: Hub, kubeconfig: str | None, paths: Paths, starte
     except HubError:
         print(f"{hub.name} was not deployed; the lines above say why, and what to do", file=sys.stderr)
         return FAILED
-    console.print(_what_next(hub, profile, kubeconfig, environment), markup=False)
+    console.print(_what_next(hub, profile, kubeconfig, paths), markup=False)
     console.print(f"done in {time.monotonic() - started:.0f} s")
     return DONE
 
 
-def _what_next(hub: Hub, profile: str, kubeconfig: str | None, environment: dict[str, str]) -> str:
+def _what_next(hub: Hub, profile: str, kubeconfig: str | None, paths: Paths) -> str:
     lines = ["", f"  hub         {hub.url}", *_who_signs_in(hub)]
     if kubeconfig is None:
         # A browser on this machine knows neither these names nor the sandbox's CA.
         lines.insert(2, f"  in browser  {_for_a_browser(hub)}")
-        prefect = environment["PREFECT_API_URL"].removesuffix("/api")
-        lines += [f"  Prefect UI  {prefect}", "", "  next: . .sandbox/env  then"]
+        lines += [
+            f"  Prefect UI  {PREFECT}, which asks for {PREFECT_USER}: and the text of {paths.prefect_password}",
+            *("", "  next: . .sandbox/env  then"),
+        ]
     return "\n".join([*lines, f"  python -m flows deploy {profile} --plan-only", ""])
 
 

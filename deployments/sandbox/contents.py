@@ -52,6 +52,7 @@ class Pushed:
 IMAGES = (
     Pushed("pause", "pause", "3.10"),
     Pushed("busybox", "library/busybox", "1"),
+    Pushed("base", "library/debian-python", "bookworm"),
     Pushed("hub", "jupyterhub/k8s-hub", "4.4.0"),
     # JupyterHub 4.1.6: its database has another schema, for going to the newer one and back.
     Pushed("hub-4", "jupyterhub/k8s-hub", "3.3.8"),
@@ -59,6 +60,10 @@ IMAGES = (
     Pushed("notebook", "iav/base-notebook", "v1"),
     # Its servers start, and no kernel in them does: for a release that only the checks find to be bad.
     Pushed("notebook-no-kernel", "iav/base-notebook", "no-kernel"),
+    # What Hubwright's own pods run beside the flows.
+    Pushed("postgresql", "hubwright/postgresql", "15"),
+    Pushed("podman", "hubwright/podman", "4"),
+    Pushed("browser", "hubwright/browser", "1"),
 )
 
 
@@ -93,10 +98,15 @@ def ensure_chart(paths: Paths, helm: Path, say: Callable[[str], None]) -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(archive)
     say(f"push {file.name}")
-    home = {f"HELM_{kind}_HOME": str(paths.state / "helm" / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
     argv = [helm, "push", file, f"oci://{REGISTRY}/{CHARTS}", "--ca-file", paths.ca]
     remedy = f"read {paths.log('registry')}, then `make up` again"
-    run(argv, timeout=PUSH_SECONDS, env={"HOME": str(paths.state), **home}, remedy=remedy)
+    run(argv, timeout=PUSH_SECONDS, env=helm_environment(paths), remedy=remedy)
+
+
+def helm_environment(paths: Paths) -> dict[str, str]:
+    """What Helm needs in its environment to keep its files within the sandbox."""
+    home = {f"HELM_{kind}_HOME": str(paths.state / "helm" / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
+    return {"HOME": str(paths.state), **home}
 
 
 def pack_chart(folder: Path, name: str) -> bytes:

@@ -11,7 +11,8 @@ from deployments.sandbox.addresses import NODE_IP, PREFECT
 from deployments.sandbox.binaries import ensure_binary
 from deployments.sandbox.paths import Paths
 
-OURS = ("KUBECONFIG", "PREFECT_API_URL", "DOCKER_HOST", "PATH", "NO_PROXY", "no_proxy")
+PREFECT_USER = "hubwright"
+OURS = ("KUBECONFIG", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "DOCKER_HOST", "PATH", "NO_PROXY", "no_proxy")
 
 
 def sandbox_environment(paths: Paths) -> dict[str, str]:
@@ -23,11 +24,17 @@ def sandbox_environment(paths: Paths) -> dict[str, str]:
         **os.environ,
         "KUBECONFIG": str(paths.kubeconfig),
         "PREFECT_API_URL": f"{PREFECT}/api",
+        "PREFECT_API_AUTH_STRING": prefect_login(paths),
         "DOCKER_HOST": f"unix://{paths.podman_socket}",
         "PATH": os.pathsep.join((str(helm), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
         "NO_PROXY": direct,
         "no_proxy": direct,
     }
+
+
+def prefect_login(paths: Paths) -> str:
+    """What Prefect's API and UI ask for: a user and its password."""
+    return f"{PREFECT_USER}:{paths.prefect_password.read_text().strip()}"
 
 
 def as_shell(environment: dict[str, str]) -> str:

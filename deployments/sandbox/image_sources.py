@@ -88,7 +88,7 @@ class DebianRoot:
                 f"--include={','.join(self.packages)}",
                 *excluded, "--dpkgopt=path-include=/usr/share/doc/*/copyright",
                 f"--customize-hook=rm -f{forget}",
-                DEBIAN_RELEASE, context / "debian.tar", f"deb {_debian_mirror()} {DEBIAN_RELEASE} main",
+                DEBIAN_RELEASE, context / "debian.tar", f"deb {debian_mirror()} {DEBIAN_RELEASE} main",
             ],
             # Below the build's own folder, where the next build removes what a killed one left.
             env={**os.environ, "TMPDIR": str(context)},
@@ -140,7 +140,7 @@ class NodeModules:
         )
 
 
-def _debian_mirror() -> str:
+def debian_mirror() -> str:
     """The first mirror of Debian itself in this machine's apt sources."""
     asked = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Label: Debian"]
     sites = run(asked, timeout=QUERY_SECONDS, remedy="repair apt's sources").stdout.split()

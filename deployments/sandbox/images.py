@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployments.sandbox import image_build, image_sources
+from deployments.sandbox import image_archives, image_build, image_sources
 from deployments.sandbox.cache import build_once, digest_of
 from deployments.sandbox.image_build import build_layout
 from deployments.sandbox.image_sources import DebianRoot, NodeModules, Program, Source, Wheels
@@ -22,12 +22,14 @@ class Image:
     """An image: the folder of its name under ``images/``, what is fetched for it, and the image below.
 
     With ``like`` it is made as another one, with the files of its own folder in place of that one's.
+    ``packages`` are Debian packages over the base; as new as the day the image is built.
     """
 
     name: str
     sources: tuple[Source, ...] = ()
     base: str = ""
     like: str = ""
+    packages: tuple[str, ...] = ()
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -46,6 +48,9 @@ IMAGES = {
         Image("proxy", (Wheels(), NodeModules()), base="base"),
         Image("notebook", (Wheels(),), base="base"),
         Image("notebook-no-kernel", base="notebook"),
+        Image("postgresql", base="base", packages=("postgresql-15", "libnss-wrapper")),
+        Image("podman", base="base", packages=("podman", "runc", "netavark")),
+        Image("browser", base="base", packages=("chromium-headless-shell", "fonts-dejavu-core", "libnss3-tools")),
     )
 }
 
@@ -58,6 +63,8 @@ def ensure_image(name: str, on_line: Callable[[str], None]) -> Path:
     image = IMAGES[name]
     base = ensure_image(image.base, on_line) if image.base else None
     inputs = [item for source in image.sources for item in source.inputs()]
+    if image.packages:
+        inputs += (Path(image_archives.__file__), *image.packages)
     # The name of the base's folder ends in its key.
     key = digest_of(*image.folders, *BUILDERS, *inputs, base.name if base else "")
     return build_once("images", name, key, lambda folder: _build(image, base, folder, on_line))
@@ -70,5 +77,8 @@ def _build(image: Image, base: Path | None, layout: Path, say: Callable[[str], N
         shutil.copytree(folder, context, dirs_exist_ok=True)
     for source in image.sources:
         source.fetch(context, say)
+    if image.packages:
+        assert base
+        image_archives.fetch_over(base, image.packages, context, say)
     build_layout(context, base, unfinished / "engine", layout, say)
     shutil.rmtree(unfinished)

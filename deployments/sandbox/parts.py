@@ -20,8 +20,6 @@ from deployments.sandbox.addresses import (
     NAME,
     NODE_IP,
     PODS,
-    PREFECT,
-    PREFECT_PORT,
     REGISTRY_URL,
     SERVICES,
 )
@@ -68,7 +66,6 @@ def all_parts(paths: Paths) -> tuple[Part, ...]:
         _harbor(paths),
         _containerd(paths),
         _podman(paths),
-        _prefect(paths),
         _keycloak(paths),
         _apiserver(paths),
         _controller(paths, "kube-controller-manager", 10257, _controller_manager_flags(paths)),
@@ -140,19 +137,6 @@ def _podman(paths: Paths) -> Part:
     probe = command_probe("podman", "--remote", "--url", address, "version")
     argv = ("podman", "system", "service", "--time=0", address)
     return Part("podman", argv, address, probe, 60, files=files, environment=environment)
-
-
-def _prefect(paths: Paths) -> Part:
-    environment = {
-        "PREFECT_HOME": str(paths.state / "prefect"),
-        "PREFECT_PROFILES_PATH": str(paths.state / "prefect" / "profiles.toml"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_UI_API_URL": f"{PREFECT}/api",
-        "PREFECT_UI_API_URL": f"{PREFECT}/api",
-    }
-    argv = (sys.executable, "-m", "prefect", "server", "start", "--host", NODE_IP, "--port", str(PREFECT_PORT))
-    probe = http_probe(f"{PREFECT}/api/health")
-    return Part("prefect", argv, PREFECT, probe, timeout=180, environment=environment)
 
 
 def _keycloak(paths: Paths) -> Part:

@@ -110,6 +110,21 @@ class Paths:
         return self.state / "secrets" / "harbor-deployer"
 
     @property
+    def harbor_webhook(self) -> Path:
+        """What Harbor sends to the receiver of its webhooks, as the header Authorization."""
+        return self.state / "secrets" / "harbor-webhook"
+
+    @property
+    def prefect_password(self) -> Path:
+        """The password of Prefect's API and UI."""
+        return self.state / "secrets" / "prefect"
+
+    @property
+    def database_password(self) -> Path:
+        """The password of Prefect's database."""
+        return self.state / "secrets" / "postgresql"
+
+    @property
     def drawn(self) -> tuple[Path, ...]:
         """Every secret that is drawn at random."""
         return (
@@ -119,6 +134,9 @@ class Paths:
             self.keycloak_users,
             self.harbor_admin,
             self.harbor_deployer,
+            self.harbor_webhook,
+            self.prefect_password,
+            self.database_password,
         )
 
     @property

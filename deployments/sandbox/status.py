@@ -12,10 +12,16 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from deployments.sandbox.addresses import HARBOR_URL, HUB, KEYCLOAK, PREFECT, REGISTRY
+from deployments.sandbox.installation import installation_trouble
 from deployments.sandbox.ownership import read_owner
 from deployments.sandbox.parts import Part, all_parts
 from deployments.sandbox.paths import Paths
+from deployments.sandbox.probes import connect
 from deployments.sandbox.supervisor import Supervisor
+from tasks.core.errors import HubError
+
+INSTALLATION = "hubwright"
+"""What is installed in the cluster, beside the parts that make the cluster."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +38,26 @@ def read_status(paths: Paths) -> tuple[PartStatus, ...]:
     """Asks the supervisor and every part, all at once. Changes nothing."""
     parts = all_parts(paths)
     if read_owner(paths) != paths.state or not Supervisor(paths).answers():
-        return tuple(PartStatus(part.name, False, part.address, "not running") for part in parts)
-    with ThreadPoolExecutor(max_workers=len(parts)) as pool:
-        return tuple(pool.map(partial(_read_part, Supervisor(paths)), parts))
+        addresses = [(part.name, part.address) for part in parts] + [(INSTALLATION, PREFECT)]
+        return tuple(PartStatus(name, False, address, "not running") for name, address in addresses)
+    with ThreadPoolExecutor(max_workers=len(parts) + 1) as pool:
+        installed = pool.submit(_read_installation, paths)
+        return (*pool.map(partial(_read_part, Supervisor(paths)), parts), installed.result())
 
 
 def _read_part(supervisor: Supervisor, part: Part) -> PartStatus:
     state = supervisor.state(part.name)
     detail = part.probe() if state == "RUNNING" else state.lower()
     return PartStatus(part.name, not detail, part.address, detail)
+
+
+def _read_installation(paths: Paths) -> PartStatus:
+    """How what is installed in the cluster is, with Prefect, by which all of it is used."""
+    try:
+        detail = installation_trouble(connect(paths.kubeconfig))
+    except HubError as error:
+        detail = str(error)
+    return PartStatus(INSTALLATION, not detail, PREFECT, detail)
 
 
 def as_document(paths: Paths, parts: Sequence[PartStatus]) -> dict[str, Any]:

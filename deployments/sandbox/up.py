@@ -8,6 +8,8 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+from deployments.flow_image import Wanted, ensure_flow_image
+from deployments.sandbox.addresses import REGISTRY
 from deployments.sandbox.binaries import ensure_binary
 from deployments.sandbox.cgroup import ensure_cgroups
 from deployments.sandbox.configuration import write_configuration
@@ -21,12 +23,14 @@ from deployments.sandbox.contents import (
 from deployments.sandbox.drawn import ensure_secrets
 from deployments.sandbox.harbor.operations import ensure_user
 from deployments.sandbox.images import ensure_image
+from deployments.sandbox.installation import ensure_installation
 from deployments.sandbox.jobs import Job, run_jobs
 from deployments.sandbox.kernel import remember_settings
 from deployments.sandbox.keycloak import ensure_keycloak
 from deployments.sandbox.machine import check_machine, ensure_packages
 from deployments.sandbox.network import ensure_network
 from deployments.sandbox.ownership import sole_command, write_owner
+from deployments.sandbox.packages import ensure_demo_packages
 from deployments.sandbox.parts import OBJECTS, Part, all_parts
 from deployments.sandbox.paths import PRIVATE_FOLDER, Paths
 from deployments.sandbox.pki import ensure_keys
@@ -40,6 +44,10 @@ from tasks.core.wait import wait_until
 BINARIES = ("kubernetes", "coredns", "local-path-provisioner", "helm", "traefik")
 """In the order in which they are needed; one at a time, because one Go build keeps every core busy."""
 KEYCLOAK = "kc.sh"
+FLOW_IMAGE = f"{REGISTRY}/hubwright/flows"
+FLOW_BASE = f"{REGISTRY}/library/debian-python:bookworm"
+INSTALLED_ON = ("kubelet", "kube-proxy", "coredns", "local-path-provisioner", "traefik", "podman")
+"""What Hubwright's own pods need of the cluster, and its image to be built."""
 
 
 def bring_up(paths: Paths, steps: Steps) -> None:
@@ -65,7 +73,7 @@ def _prepare(paths: Paths) -> None:
     write_owner(paths)
     remember_settings(paths)
     paths.pki.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    for folder in (paths.logs, paths.volumes, paths.state / "prefect", paths.state / "keycloak", paths.podman / "tmp"):
+    for folder in (paths.logs, paths.volumes, paths.state / "keycloak", paths.podman / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
     for folder in (paths.state / "etcd", paths.harbor):
         folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
@@ -84,11 +92,17 @@ def all_jobs(paths: Paths, supervisor: Supervisor) -> list[Job]:
         *_part_jobs([part for part in all_parts(paths) if OBJECTS not in part.needs], supervisor),
         Job(OBJECTS, ("kube-apiserver",), lambda _step: ensure_objects(paths)),
         *_part_jobs([part for part in all_parts(paths) if OBJECTS in part.needs], supervisor),
-        *_chain([Job(f"image {pushed.image}", ("registry",), partial(_fill, paths, pushed)) for pushed in IMAGES]),
+        *_chain([Job(_image(pushed), ("registry",), partial(_fill, paths, pushed)) for pushed in IMAGES]),
         Job("realm", ("keycloak",), lambda _step: ensure_realm(paths)),
         Job("Harbor's user", ("harbor",), lambda _step: ensure_user(paths)),
         Job("chart", ("registry", _build("helm")), partial(_push_chart, paths)),
+        Job("packages", ("podman", _image(IMAGES[-1])), partial(_fetch_packages, paths)),
+        Job("installation", (*INSTALLED_ON, _build("helm"), _image(IMAGES[-1])), partial(_install, paths)),
     ]
+
+
+def _image(pushed: Pushed) -> str:
+    return f"image {pushed.image}"
 
 
 def _build(binary: str) -> str:
@@ -124,6 +138,17 @@ def _fill(paths: Paths, pushed: Pushed, step: Step) -> None:
 
 def _push_chart(paths: Paths, step: Step) -> None:
     ensure_chart(paths, ensure_binary("helm", step.waiting), step.waiting)
+
+
+def _fetch_packages(paths: Paths, step: Step) -> None:
+    ensure_demo_packages(paths, step.waiting)
+
+
+def _install(paths: Paths, step: Step) -> None:
+    helm = ensure_binary("helm", step.waiting)
+    wanted = Wanted(FLOW_IMAGE, FLOW_BASE, helm, str(paths.ca), engine=f"unix://{paths.podman_socket}")
+    image = ensure_flow_image(wanted, step.waiting)
+    ensure_installation(paths, helm, image, step.waiting)
 
 
 def _start(part: Part, supervisor: Supervisor, step: Step) -> None:

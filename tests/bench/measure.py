@@ -15,7 +15,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from deployments.sandbox.paths import CLONE
 from tests.bench.hubs import Hubs
@@ -97,7 +97,12 @@ def read_times(sandbox: Sandbox, run_id: UUID, last_step: str) -> tuple[float, d
     What comes after is Prefect's own: its heartbeat thread sleeps up to a second more (flow_engine.py, 3.8).
     """
     with (
-        temporary_settings({PREFECT_API_URL: sandbox.environment["PREFECT_API_URL"]}),
+        temporary_settings(
+            {
+                PREFECT_API_URL: sandbox.environment["PREFECT_API_URL"],
+                PREFECT_API_AUTH_STRING: sandbox.environment["PREFECT_API_AUTH_STRING"],
+            }
+        ),
         get_client(sync_client=True) as client,
     ):
         deadline = time.monotonic() + 30

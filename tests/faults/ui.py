@@ -24,8 +24,9 @@ class _FlowRun(Running):
 def cancelled(stage: Stage) -> Ended:
     """The run ends Cancelled, its Helm with it, and its fence is not given back: so the schedule knows."""
     stage.change()
-    url = str(stage.sandbox.document["prefect_url"]).rstrip("/").removesuffix("/api")
-    with httpx.Client(base_url=f"{url}/api", timeout=30) as api:
+    user, _, password = stage.sandbox.environment["PREFECT_API_AUTH_STRING"].partition(":")
+    url = stage.sandbox.environment["PREFECT_API_URL"]
+    with httpx.Client(base_url=url, auth=(user, password), timeout=30) as api:
         flow_run = _plan_run(api, stage)
         running = _FlowRun(stage, flow_run)
         stage.wait_for_status("pending-upgrade")

@@ -68,9 +68,15 @@ class Sandbox:
 
     def flows(self, *words: str, env: Mapping[str, str] | None = None) -> Ended:
         """Run `python -m flows` to its end, with more in its environment."""
+        return self.python("flows", *words, env=env)
+
+    def python(
+        self, module: str, *words: str, env: Mapping[str, str] | None = None, seconds: float = DEPLOY_SECONDS
+    ) -> Ended:
+        """Run a module of ours to its end, with more in its environment."""
         done = subprocess.run(
-            self.command(*words), cwd=CLONE, env={**self.environment, **(env or {})}, capture_output=True, text=True,
-            timeout=DEPLOY_SECONDS, check=False,
+            [sys.executable, "-m", module, *words], cwd=CLONE, env={**self.environment, **(env or {})},
+            capture_output=True, text=True, timeout=seconds, check=False,
         )  # fmt: skip
         return Ended(done.returncode, done.stdout, done.stderr)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments.sandbox.contents import IMAGES as PUSHED
 from deployments.sandbox.image_sources import Wheels, _platforms
 from deployments.sandbox.images import FOLDERS, IMAGES, Image
 
@@ -22,6 +23,25 @@ def test_an_image_starts_from_the_one_that_it_names() -> None:
         [start] = re.findall(r"^FROM (\S+)$", _containerfile(image).read_text(), re.MULTILINE)
         assert start == ("localhost/base" if image.base else "scratch")
         assert {image.base, image.like} <= {"", *IMAGES}
+
+
+def test_packages_over_the_base_are_installed_from_the_context() -> None:
+    over = [image for image in IMAGES.values() if image.packages]
+    assert {image.name for image in over} == {"postgresql", "podman", "browser"}
+    for image in over:
+        assert "source=debian,target=/debian" in _containerfile(image).read_text()
+
+
+@pytest.mark.parametrize("name", ["postgresql/start-postgresql", "browser/start-browser", "podman/runc"])
+def test_a_script_of_an_image_is_sound_and_in_it(name: str) -> None:
+    file = FOLDERS / name
+    assert file.read_text().startswith("#!/bin/sh\n")
+    assert f" {file.name} " in (file.parent / "Containerfile").read_text()
+
+
+def test_every_image_that_is_pushed_is_one_of_ours_under_a_name_of_its_own() -> None:
+    assert {pushed.image for pushed in PUSHED} == set(IMAGES)
+    assert len({(pushed.repository, pushed.tag) for pushed in PUSHED}) == len(PUSHED)
 
 
 def _containerfile(image: Image) -> Path:
