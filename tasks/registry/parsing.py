@@ -47,7 +47,7 @@ def parse_policy(document: Fields) -> SeenPolicy:
 
 def parse_artifact(document: Fields) -> SeenArtifact:
     """An image of an Artifact. Its scan's summary stands under the one media type that there is a result of."""
-    tags = frozenset(str(tag["name"]) for tag in document.get("tags") or ())
+    tags = {str(tag["name"]): datetime.fromisoformat(tag["push_time"]) for tag in document.get("tags") or ()}
     scan: Fields = next(iter((document.get("scan_overview") or {}).values()), {})
     return SeenArtifact(str(document["digest"]), tags, str(scan.get("scan_status", "")), str(scan.get("report_id", "")))
 

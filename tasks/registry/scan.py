@@ -21,11 +21,8 @@ from tasks.registry.gate import Finding, Verdict, judge
 from tasks.registry.images import require_image
 from tasks.registry.look import as_robot
 from tasks.registry.refusal import Unmet
-from tasks.registry.state import SeenArtifact, harbor_of, place_of
+from tasks.registry.state import BROKEN, DONE, SeenArtifact, harbor_of, place_of
 
-DONE = "Success"
-BROKEN = ("Error", "Stopped")
-"""How else a scan ends in Harbor. It tries none again by itself."""
 ATTEMPTS = 2
 LOOK_SECONDS = 1.0
 SHOWN = 5

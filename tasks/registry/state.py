@@ -27,6 +27,9 @@ DOCKER_CONFIG = "kubernetes.io/dockerconfigjson"
 DOCKER_CONFIG_KEY = ".dockerconfigjson"
 ADMIN_ROLE = 1
 """Harbor's number for a project's administrator."""
+DONE = "Success"
+BROKEN = ("Error", "Stopped")
+"""How else a scan ends in Harbor. It tries none again by itself."""
 ACCESS: Mapping[str, frozenset[str]] = {
     "build": frozenset({
         "repository:push", "repository:pull", "artifact:read", "artifact:list", "tag:create", "tag:list",
@@ -172,7 +175,8 @@ class SeenArtifact:
     """An image that Harbor has, and how its last scan stands; "" when it was never scanned."""
 
     digest: str
-    tags: frozenset[str]
+    tags: Mapping[str, datetime]
+    """When each came to this image: Harbor moves that time whenever a tag goes from one image to another."""
     scan: str
     report: str
     """Harbor's id of that scan's report."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -13,9 +14,13 @@ from pydantic import SecretStr
 
 from config.registry import Severity
 from config.spec import Hub
+from deployments.receiver.app import MEDIA
+from deployments.receiver.events import Event, parse_event
+from deployments.receiver.events import Kind as EventKind
 from tasks.core.errors import Conflict, HubError, Permanent, Transient
 from tasks.core.login import Login
 from tasks.registry.client import Harbor
+from tasks.registry.following import Followed, follows, read_followed, redeploy_key, why_not
 from tasks.registry.plan import wanted_robot
 from tasks.registry.policies import immutable_rule, retention, webhook
 from tasks.registry.refusal import Forbidden, NotFound, Unmet
@@ -225,13 +230,64 @@ def test_an_image_is_found_by_tag_and_digest_and_a_tag_is_not_moved(harbor: Stan
     found = client.read_artifact("v1")
     assert found == client.read_artifact(one)
     assert found
-    assert (found.digest, found.tags, found.scan) == (one, frozenset({"v1"}), "")
+    assert (found.digest, {*found.tags}, found.scan) == (one, {"v1"}, "")
     client.create_tag(one, "release-1")
     found = client.read_artifact(one)
     assert found
-    assert found.tags == {"v1", "release-1"}
+    assert {*found.tags} == {"v1", "release-1"}
     with pytest.raises(Conflict):
         client.create_tag(two, "release-1")
+
+
+def test_a_tag_that_goes_there_and_back_is_followed_three_times(harbor: StandIn, hub: Hub, client: Harbor) -> None:
+    project(client)
+    assert read_followed(hub, client) is None
+    seen: list[Followed] = []
+    for layer in (b"one", b"one", b"two", b"one"):
+        digest = pushed(harbor, layer=layer)
+        time.sleep(0.005)  # Harbor tells of milliseconds
+        followed = read_followed(hub, client)
+        assert followed
+        assert followed.digest == digest
+        seen.append(followed)
+    keys = [redeploy_key(hub, one) for one in seen]
+    assert keys[0] == keys[1]
+    assert len({*keys}) == 3
+
+
+def test_what_a_scan_found_is_followed_too(harbor: StandIn, client: Harbor) -> None:
+    webhook = {"url": "https://h.example.internal/harbor", "authorization": {"env": "NONE"}, "deploy_on": "scan"}
+    hub = hub_with(webhook=webhook)
+    project(client)
+    results(harbor, {"id": "CVE-1", "package": "p", "version": "1", "severity": "Critical", "description": ""})
+    digest = pushed(harbor)
+    followed = read_followed(hub, client)
+    assert followed
+    assert "none was begun" in why_not(hub, followed, datetime.now(UTC).date())
+    client.start_scan(digest)
+    harbor.wait(ended(client, digest, "Success"))
+    followed = read_followed(hub, client)
+    assert followed
+    assert "CVE-1 in p" in why_not(hub, followed, datetime.now(UTC).date())
+
+
+@pytest.mark.parametrize("payload_format", ["Default", "CloudEvents"])
+def test_what_harbor_sends_is_what_the_receiver_takes(harbor: StandIn, client: Harbor, payload_format: str) -> None:
+    part = {"url": "https://h.example.internal/harbor", "authorization": {"env": "NONE"}}
+    hub = hub_with(webhook={**part, "payload_format": payload_format})
+    found = SeenHarbor(False, True, project=project(client))
+    wanted = webhook(hub, found, SECRET).wanted
+    assert wanted
+    client.create_policy(wanted)
+    digest = pushed(harbor)
+    harbor.wait(lambda: "" if harbor.receiver.received else "nothing came")
+    [request] = harbor.receiver.received
+    assert request.headers["authorization"] == SECRET.get_secret_value()
+    assert request.headers["content-type"] in MEDIA
+    event = parse_event(request.content)
+    assert isinstance(event, Event)
+    assert (event.kind, event.digest) == (EventKind.PUSHED, digest)
+    assert follows(hub, event.repository, event.tag)
 
 
 def test_a_scan_is_followed_to_what_it_found(harbor: StandIn, client: Harbor) -> None:

@@ -260,6 +260,31 @@ def test_a_push_moves_a_tag_and_the_api_does_not(harbor: StandIn) -> None:
     refused(harbor.admin.get(f"{IMAGE}/v1"), 404, "NOT_FOUND")
 
 
+def test_the_time_of_a_tag_moves_with_the_tag_and_with_nothing_else(harbor: StandIn) -> None:
+    harbor.project("iav")
+
+    def times(tag: str) -> tuple[str, str]:
+        seen = harbor.admin.get(f"{IMAGE}/{tag}").json()
+        return seen["push_time"], next(row["push_time"] for row in seen["tags"] if row["name"] == tag)
+
+    pushed(harbor, layer=b"one")
+    first = times("v1")
+    time.sleep(0.005)
+    pushed(harbor, layer=b"one")  # it is there already
+    assert times("v1") == first
+    digest = pushed(harbor, "v2", layer=b"one")
+    assert harbor.admin.post(f"{IMAGE}/{digest}/tags", json={"name": "kept"}).status_code == 201
+    assert times("v1") == first
+    assert times("v2")[1] > first[1]
+    pushed(harbor, layer=b"two")
+    there = times("v1")
+    time.sleep(0.005)
+    pushed(harbor, layer=b"one")
+    back = times("v1")
+    assert first[1] < there[1] < back[1]
+    assert back[0] == first[0]  # the image is as old as it was
+
+
 def test_what_refers_to_an_image_is_its_accessory_and_goes_with_it(harbor: StandIn) -> None:
     harbor.project("iav")
     digest = pushed(harbor)

@@ -1,0 +1,1 @@
+"""Takes what Harbor tells of pushes and scans, and has the hubs deployed that follow the tag."""
