@@ -9,15 +9,20 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from enum import IntEnum
+from functools import partial
 
 from rich.console import Console
 from rich.table import Column, Table
 
 from config.profiles import BadProfile, load_profile, profile_names
-from flows.converge import converge
+from config.spec import Hub
+from config.types import parse_duration
+from flows.converge import Outcome, converge
 from flows.deploy import DeployResult, deploy
+from flows.endings import DRIFT, PLANNED
 from flows.lock_image import lock_image
 from flows.rebuild_image import RebuildResult, rebuild_image
+from flows.remote import run_remotely
 from flows.renew_robots import renew_robots
 from flows.rollback import rollback
 from flows.teardown import teardown
@@ -31,7 +36,7 @@ class Exit(IntEnum):
     DONE = 0
     FAILED = 1
     CHANGES = 2
-    """The plan is not empty, and only the plan was asked for."""
+    """The plan is not empty, and only the plan was asked for; or the hub is not as it should be, and stays so."""
     BAD_INPUT = 3
 
 
@@ -52,11 +57,27 @@ def main(arguments: Sequence[str]) -> Exit:
     if options.builds and hub.image.build is None:
         print(f"{options.profile}: image.build is missing: say there how the image is made", file=sys.stderr)
         return Exit.BAD_INPUT
+    if options.remote and options.profile not in profile_names():
+        print(f"--remote takes a profile by name: {', '.join(profile_names())}", file=sys.stderr)
+        return Exit.BAD_INPUT
+    if options.timeout and not options.remote:
+        print("--timeout is for --remote: it says how long that run is followed", file=sys.stderr)
+        return Exit.BAD_INPUT
     try:
-        return options.run(options)
+        return _run_remotely(hub, options) if options.remote else options.run(options)
     except HubError as error:
         print(error, file=sys.stderr)
         return Exit.FAILED
+
+
+def _run_remotely(hub: Hub, options: argparse.Namespace) -> Exit:
+    parameters = {name: getattr(options, name) for name in ("profile", *options.parameters)}
+    say = partial(print, file=sys.stderr, flush=True)
+    ended = run_remotely(hub, options.flow, parameters, say, options.timeout)
+    print(json.dumps(asdict(ended)) if options.json else f"{ended.state}: {ended.message}".rstrip(": "))
+    if not ended.completed:
+        return Exit.FAILED
+    return Exit.CHANGES if ended.state in (DRIFT, PLANNED) else Exit.DONE
 
 
 def _deploy(options: argparse.Namespace) -> Exit:
@@ -77,9 +98,9 @@ def _rollback(options: argparse.Namespace) -> Exit:
 
 
 def _converge(options: argparse.Namespace) -> Exit:
-    result = converge(options.profile)
+    result = converge(options.profile, repair=options.repair)
     print(result.model_dump_json() if options.json else f"{result.outcome}: {result.reason}")
-    return Exit.DONE
+    return Exit.CHANGES if result.outcome is Outcome.DRIFT else Exit.DONE
 
 
 def _teardown(options: argparse.Namespace) -> Exit:
@@ -107,12 +128,18 @@ def _lock_image(options: argparse.Namespace) -> Exit:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m flows", description="Run a flow of Hubwright.")
+    parser.set_defaults(flow="", remote=False, timeout=None, builds=False)
     flows = parser.add_subparsers(required=True, metavar="FLOW", parser_class=_Parser)
     _add_hub_flows(flows.add_parser)
     _add_image_flows(flows.add_parser)
+    remote = "run it where it is deployed, and follow its log (PREFECT_API_URL says where Prefect is)"
+    timeout = "with --remote: follow it for so long at most, like 30m (default: 1h, rebuild-image 2h); then it goes on"
     for each in flows.choices.values():
         each.add_argument("profile", help=f"{', '.join(profile_names())}, or the path of a .yaml")
         each.add_argument("--json", action="store_true", help="print the result as JSON")
+        if each.get_default("flow"):
+            each.add_argument("--remote", action="store_true", help=remote)
+            each.add_argument("--timeout", type=parse_duration, metavar="DURATION", help=timeout)
     return parser
 
 
@@ -121,26 +148,27 @@ def _add_hub_flows(add: Callable[..., argparse.ArgumentParser]) -> None:
     one = add("deploy", help="deploy a hub, check it as a user would, record it")
     one.add_argument("--plan-only", action="store_true", help=plan_only)
     one.add_argument("--image", metavar="DIGEST", help="run this notebook image, whatever the profile's tag stands for")
-    one.set_defaults(run=_deploy, builds=False)
+    one.set_defaults(run=_deploy, flow="deploy", parameters=("plan_only", "image"))
     one = add("rollback", help="go back to a release that passed its checks, and check it again")
     one.add_argument("--to", type=int, metavar="REVISION", help="which (default: the newest before the present one)")
     one.add_argument("--plan-only", action="store_true", help=plan_only)
-    one.set_defaults(run=_rollback, builds=False)
-    one = add("converge", help="bring the newest healthy release back where a run died; for a schedule")
-    one.set_defaults(run=_converge, builds=False)
+    one.set_defaults(run=_rollback, flow="rollback", parameters=("to", "plan_only"))
+    one = add("converge", help="look whether a hub is as it should be (exit code 2 when not); for a schedule")
+    one.add_argument("--repair", action="store_true", help="put right what is found")
+    one.set_defaults(run=_converge, flow="converge", parameters=("repair",))
     one = add("teardown", help="take a hub down; shows the plan (exit code 2) unless it is confirmed")
     one.add_argument("--confirm", default="", metavar="HUB", help="the hub's name: take it down, and keep its volumes")
     one.add_argument("--volumes", default="", metavar="HUB", help="its name again: delete its users' volumes too")
-    one.set_defaults(run=_teardown, builds=False)
+    one.set_defaults(run=_teardown, flow="teardown", parameters=("confirm", "volumes"))
     one = add("renew-robots", help="renew the robots of the hub's Harbor before their time is over")
-    one.set_defaults(run=_renew_robots, builds=False)
+    one.set_defaults(run=_renew_robots, flow="renew-robots", parameters=())
 
 
 def _add_image_flows(add: Callable[..., argparse.ArgumentParser]) -> None:
     one = add("rebuild-image", help="build the notebook image if something changed, push it, scan it")
     one.add_argument("--force", action="store_true", help="build also when Harbor has an image of the same inputs")
     one.add_argument("--deploy-after", action="store_true", help="then deploy the hub with exactly this image")
-    one.set_defaults(run=_rebuild_image, builds=True)
+    one.set_defaults(run=_rebuild_image, flow="rebuild-image", parameters=("force", "deploy_after"), builds=True)
     one = add("lock-image", help="look which packages the image's lists stand for today, and lock them")
     one.add_argument("--propose", action="store_true", help="show what would change (exit code 2), and write nothing")
     one.set_defaults(run=_lock_image, builds=True)

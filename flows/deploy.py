@@ -15,6 +15,8 @@ from config.images import PinnedImages
 from config.profiles import load_profile, profile_names
 from config.spec import Hub
 from config.types import Sha256
+from flows.approval import ask_for_approval, require_approved
+from flows.endings import planned
 from flows.fences import fence_of
 from flows.forms import asked
 from flows.going_back import METRICS_TOKEN, bring_back, tell_releases
@@ -83,20 +85,22 @@ class Wanted:
 def deploy(profile: Profile, plan_only: PlanOnly = False, image: Digest = None) -> DeployResult:
     """The hub is as its profile says, its checks passed, and that is on record.
 
-    When a step fails, the newest healthy release serves again and the run ends Failed.
+    When a step fails, the newest healthy release serves again and the run ends Failed. Where the profile wants it,
+    somebody approves the plan first, and exactly that is carried out.
     """
     hub = load_profile(profile)
     with TemporaryDirectory(prefix="hubwright-") as folder:
         wanted = prepare(hub, Path(folder), image)
         plan, release = make_plan(hub, wanted)
         if plan_only:
-            return DeployResult(plan=plan)
-        if not plan.empty:
-            ensure_namespace(hub)
+            return planned(plan, DeployResult(plan=plan))
+        approved = ask_for_approval(hub, plan)
+        made = Plan() if plan.empty else ensure_namespace(hub)
         with fence_of(hub) as fence:
-            if fence.waited:
-                wanted = prepare(hub, Path(folder), image)
+            if fence.waited or approved:
+                wanted, before = prepare(hub, Path(folder), image), plan
                 plan, release = make_plan(hub, wanted)
+                require_approved(hub, before, made, plan)
             record = carry_out(hub, wanted, plan, release, fence)
     tell_releases(hub)
     show_link(hub.name, hub.url)

@@ -18,6 +18,7 @@ from flows.deploy import Profile, deploy
 from flows.fences import fence_of
 from flows.forms import asked
 from flows.registry import look_at_harbor, set_up_if_needed
+from flows.schedule import newest_turn_only
 from tasks.cluster.phase import ensure_namespace
 from tasks.core.artifacts import show_findings, show_image
 from tasks.core.problems import Gathering, require_ready
@@ -57,6 +58,7 @@ class RebuildResult(BaseModel):
 
 
 @flow(name="rebuild-image", description="Builds a hub's notebook image when something changed, and pushes it.")
+@newest_turn_only
 def rebuild_image(profile: Profile, force: Force = False, deploy_after: DeployAfter = False) -> RebuildResult:
     """Harbor has the image of the profile's inputs, scanned, with its SBOM, under the profile's tag.
 

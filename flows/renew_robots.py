@@ -8,12 +8,14 @@ from prefect.logging import get_run_logger
 from config.profiles import load_profile
 from flows.deploy import Profile
 from flows.registry import look_at_harbor, set_up_if_needed
+from flows.schedule import newest_turn_only
 from tasks.core.artifacts import show_plan
 from tasks.core.change import Plan
 from tasks.core.problems import Gathering, require_ready
 
 
 @flow(name="renew-robots", description="Renews the robots of a hub's Harbor, and puts back what else changed there.")
+@newest_turn_only
 def renew_robots(profile: Profile) -> Plan:
     """Harbor is as the profile says, and its robots are good for long enough; returns what changed.
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from config.profiles import load_profile
 from config.spec import Hub
 from flows.deploy import PlanOnly, Profile
+from flows.endings import planned
 from flows.fences import fence_of
 from flows.forms import asked
 from flows.going_back import go_back, plan_way_back, tell_releases, way_back
@@ -55,7 +56,7 @@ def rollback(profile: Profile, to: To = None, plan_only: PlanOnly = False) -> Ro
     target = choose(hub, records, to)
     result = plan_rollback(hub, records, target)
     if plan_only:
-        return result
+        return planned(result.plan, result)
     with fence_of(hub) as fence:
         if fence.waited:
             records = read_records(hub)

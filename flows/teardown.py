@@ -11,6 +11,7 @@ from config.identity import KeycloakIdentity
 from config.profiles import load_profile
 from config.spec import Hub
 from flows.deploy import Profile
+from flows.endings import planned
 from flows.fences import fence_of
 from flows.forms import asked
 from flows.plans import tell_plan
@@ -50,7 +51,7 @@ def teardown(profile: Profile, confirm: Confirm = "", volumes: Volumes = "") -> 
     get_run_logger().info(STAYS if volumes else f"{STAYS}; and every volume, with the keys of the hub's database")
     if not confirm:
         get_run_logger().warning("nothing was touched: give the hub's name (%s) in confirm to take it down", hub.name)
-        return plan
+        return planned(plan, plan)
     require_ready(hub.name, (*check_removal(hub), *check_monitoring_removal(hub)), "a teardown")
     if not plan.empty:
         with fence_of(hub) as fence:

@@ -164,6 +164,36 @@ def _give_back(fence: Fence, say: Callable[[str], None]) -> None:
 
 
 @dataclass(frozen=True)
+class Holder:
+    """Who has a fence, as somebody sees it who does not take it."""
+
+    name: str = NOBODY
+    dead: bool = False
+    """Whether it died at work on the hub."""
+
+
+def read_holder(kubernetes: Kubernetes, namespace: str, name: str, *, bound: float) -> Holder:
+    """Who has the fence. Reads only, and waits for its next renewal: that alone tells whether the holder lives.
+
+    One that within ``bound`` seconds neither renews it nor lets it expire is taken to live.
+    """
+
+    def read() -> Body:
+        return (kubernetes.read(LEASE, name, namespace) or {}).get("spec", {})
+
+    watch, deadline = _Watch(), time.monotonic() + bound
+    first = spec = read()
+    while holder := spec.get("holderIdentity", NOBODY):
+        if watch.expired(spec):
+            return Holder(holder, dead=True)
+        if spec.get("renewTime") != first.get("renewTime") or time.monotonic() > deadline:
+            return Holder(holder)
+        time.sleep(LOOK_SECONDS)
+        spec = read()
+    return Holder()
+
+
+@dataclass(frozen=True)
 class _Taken:
     """The Lease as it is once it is ours, and the holder that had died, if one had it before."""
 

@@ -63,7 +63,7 @@ def _try(stage: Stage, name: str, fault: Fault) -> Outcome:
         except Unexpected as error:
             ended, wrong = Ended(-1, "", ""), str(error)
         started = time.monotonic()
-        converged = stage.flow("converge")
+        converged = stage.flow("converge", "--repair")
         seconds = time.monotonic() - started
         if not stage.healthy():
             wrong += f"; not healthy again: {converged.stderr[-1500:]}"

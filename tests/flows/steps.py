@@ -18,13 +18,15 @@ from tasks.core import task
 from tasks.core.change import Action, Change, Plan
 from tasks.core.errors import HubError
 from tasks.core.fence import Fence
-from tasks.core.record import CheckResult, ReleaseRecord
+from tasks.core.record import CheckResult, ReleaseRecord, newest_healthy, record_of
+from tasks.release.health import Health, SeenHealth
 from tasks.release.state import ChartArchive, DeployedRelease, ReleasePlan
 
 IMAGES = PinnedImages(PinnedImage("registry.test", "team/notebook", "sha256:" + "0" * 64), None, None)
 RELEASE = DeployedRelease(3, "jupyterhub-4.4.0", "sha256:" + "1" * 64, {"hub": {}}, "hub:5")
 PASSED = CheckResult(name="a user signs in", passed=True, detail="in", seconds=0.1)
-FENCE = cast("Fence", SimpleNamespace(waited=False))
+FAILED = CheckResult(name="code runs", passed=False, detail="it printed nothing", seconds=0.1)
+FENCE = cast("Fence", SimpleNamespace(waited=False, dead=""))
 CHANGE = Plan((Change.of(Action.CREATE, "Namespace jupyterhub-test"),))
 LOOKS = (
     "pin_images", "fetch_chart", "look_at_harbor", "check_cluster", "check_release", "check_monitoring",
@@ -51,6 +53,14 @@ def record(checks: tuple[CheckResult, ...], revision: int = 3, origin: int | Non
         chart_digest=RELEASE.chart_digest, values_hash="sha256:" + "2" * 64, image=str(IMAGES.notebook),
         origin=origin, checks=checks, recorded_at=datetime.now(UTC),
     )  # fmt: skip
+
+
+RECORDS = (record((PASSED,), 2), record((PASSED,), 1))
+"""Of two healthy releases, the newest of which runs."""
+
+
+def seen(health: Health, revision: int = 3, records: tuple[ReleaseRecord, ...] = RECORDS) -> SeenHealth:
+    return SeenHealth(health, f"it is {health}", revision, record_of(records, revision), newest_healthy(records))
 
 
 def replace_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -93,7 +103,7 @@ def replace_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def replace_way_back(monkeypatch: pytest.MonkeyPatch, seen: list[str]) -> None:
     """Every step of going back answers at once; revision 2 is the newest healthy release."""
     answers: dict[str, Any] = {
-        "read_records": (record((PASSED,), 2), record((PASSED,), 1)),
+        "read_records": RECORDS,
         "plan_release_back": ReleasePlan(CHANGE, replaces="hub:5"),
         "plan_database_back": Plan(),
         "plan_monitoring": Plan(),

@@ -11,6 +11,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 import flows.deploy as module
 from config.profiles import profile_names
+from flows.endings import PLANNED
 from tasks.core import task
 from tasks.core.change import Plan
 from tasks.core.errors import HubError, Permanent, Transient
@@ -51,9 +52,17 @@ def test_who_waited_for_the_fence_looks_again(calls: list[str], monkeypatch: pyt
 
 
 def test_plan_only_stops_before_anything_is_changed(calls: list[str]) -> None:
-    result = module.deploy("sandbox-iav-v1", plan_only=True)
+    state = module.deploy("sandbox-iav-v1", plan_only=True, return_state=True)
+    assert (state.type, state.name) == ("COMPLETED", PLANNED)
     assert sorted(calls) == sorted(LOOKS)
+    result: module.DeployResult = state.result()  # type: ignore[assignment]
+    assert result.plan == CHANGE
     assert result.record is None
+
+
+def test_an_empty_plan_ends_as_ever(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "plan_cluster", stand_in("plan_cluster", Plan, calls))
+    assert module.deploy("sandbox-iav-v1", plan_only=True, return_state=True).name == "Completed"
 
 
 @pytest.mark.parametrize("step", ["ensure_cluster", "ensure_release", "check_hub"])

@@ -18,9 +18,13 @@ import flows.rebuild_image as module
 from config.images import PinnedImage
 from config.profiles import profile_names
 from flows import registry
+from flows.converge import converge
 from flows.deploy import deploy
+from flows.follow_tags import follow_tags
 from flows.lock_image import lock_image
 from flows.renew_robots import renew_robots
+from flows.rollback import rollback
+from flows.teardown import teardown
 from tasks.core.change import Action, Change, Plan
 from tasks.core.errors import Permanent
 from tasks.core.fence import Fence, FenceLost
@@ -239,7 +243,9 @@ def test_a_run_that_nobody_told_otherwise_builds_only_what_changed_and_deploys_n
     assert schema["force"]["default"] is schema["deploy_after"]["default"] is False
 
 
-@pytest.mark.parametrize("flow", [deploy, module.rebuild_image, lock_image, renew_robots])
+@pytest.mark.parametrize(
+    "flow", [deploy, rollback, converge, teardown, module.rebuild_image, lock_image, renew_robots, follow_tags]
+)
 def test_the_ui_asks_for_each_parameter_with_a_title_and_a_sentence(flow: Flow[..., Any]) -> None:
     fields = flow.parameters.model_dump()["properties"]
     assert fields["profile"]["enum"] == profile_names()

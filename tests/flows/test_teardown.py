@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import pytest
 
 import flows.teardown as module
+from flows.endings import PLANNED
 from tasks.core.change import Plan
 from tasks.core.errors import Permanent
 from tasks.core.problems import NotReady, Problem
@@ -33,7 +34,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_without_the_hubs_name_there_is_only_a_plan(steps: list[str]) -> None:
-    assert not module.teardown(HUB).empty
+    state = module.teardown(HUB, return_state=True)
+    assert (state.type, state.name) == ("COMPLETED", PLANNED)
+    assert state.result() == CHANGE + CHANGE + CHANGE
     assert sorted(steps) == sorted(PLANS)
 
 

@@ -108,7 +108,7 @@ def test_a_run_that_is_killed_in_mid_upgrade_is_put_right_by_the_schedule(sandbo
     healthy = _newest_healthy(sandbox, old_hub)
     old_hub.change(server={"idle_timeout": "4h"})
     sandbox.kill_in(old_hub, "pending-upgrade")
-    ended = sandbox.flows("converge", str(old_hub), "--json").done()
+    ended = sandbox.flows("converge", str(old_hub), "--repair", "--json").done()
     assert ended.result["outcome"] == "the newest healthy release serves again"
     assert _newest_healthy(sandbox, old_hub).stands_for == healthy.stands_for
 
@@ -117,7 +117,7 @@ def test_a_record_that_somebody_garbled_is_made_again(sandbox: Sandbox, old_hub:
     newest = _records(sandbox, old_hub)[0]
     core, name = client.CoreV1Api(sandbox.api()), f"{RELEASE}-release-{newest.revision}"
     core.patch_namespaced_config_map(name, old_hub.namespace, {"data": {"record.json": "garbled"}})
-    result = sandbox.flows("converge", str(old_hub), "--json").done().result
+    result = sandbox.flows("converge", str(old_hub), "--repair", "--json").done().result
     assert result["outcome"] == "what nobody had checked was deployed and checked"
     assert _newest_healthy(sandbox, old_hub).revision >= newest.revision
 

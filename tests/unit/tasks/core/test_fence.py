@@ -11,7 +11,7 @@ import pytest
 
 from tasks.core import fence
 from tasks.core.errors import Conflict, Permanent, Transient
-from tasks.core.fence import Claim, FenceLost, hold_fence
+from tasks.core.fence import Claim, FenceLost, Holder, hold_fence, read_holder
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.objects import Body, Kind, WantedObject
 
@@ -86,6 +86,29 @@ def test_a_second_run_waits_says_for_whom_and_gives_up(leases: _Leases) -> None:
         pytest.fail("two runs hold it")
     assert len(said) == 1
     assert "run one has held it since" in said[0]
+
+
+def test_who_looks_sees_a_holder_that_lives(leases: _Leases) -> None:
+    with hold_fence(leases, MINE, _silent):
+        assert read_holder(leases, "n", "hub", bound=5) == Holder("run one")
+    assert read_holder(leases, "n", "hub", bound=5) == Holder()
+
+
+def test_who_looks_knows_of_a_holder_that_died_once_its_lease_expired_and_writes_nothing(leases: _Leases) -> None:
+    leases.create(MINE.lease("run one", None))
+    before, started = leases.lease, time.monotonic()
+    assert read_holder(leases, "n", "hub", bound=5) == Holder("run one", dead=True)
+    assert time.monotonic() - started >= 0.2
+    assert leases.lease is before
+
+
+def test_a_holder_that_is_not_known_to_be_dead_lives(leases: _Leases) -> None:
+    leases.create(MINE.lease("run one", None))
+    assert read_holder(leases, "n", "hub", bound=0.05) == Holder("run one")
+
+
+def test_where_no_fence_ever_was_nobody_is_at_work(leases: _Leases) -> None:
+    assert read_holder(leases, "n", "hub", bound=5) == Holder()
 
 
 def test_a_dead_holder_is_taken_over_once_its_lease_expired(leases: _Leases) -> None:
