@@ -9,6 +9,7 @@ from uuid import UUID
 
 from prefect.artifacts import (
     create_link_artifact,
+    create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
@@ -90,6 +91,16 @@ def show_upgrades(hub: str, plan: Plan) -> None:
 def show_link(hub: str, url: str) -> None:
     """The hub's address is a link in the UI."""
     create_link_artifact(url, link_text=f"Open {hub}", key=f"link-{hub}", description=f"The hub {hub}.")
+
+
+def show_picture(hub: str, url: str) -> None:
+    """What a user sees of the hub is a picture in the UI; ``url`` is a data: URL."""
+    # An image artifact shows its address below the picture as well: tens of thousands of characters of it.
+    create_markdown_artifact(
+        f"![JupyterLab of {hub}]({url})",
+        key=f"picture-{hub}",
+        description=f"The JupyterLab of {hub}, as the checking user saw it.",
+    )
 
 
 class Progress:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
+from http.cookiejar import Cookie
 from typing import Any
 from urllib.parse import quote
 
@@ -101,7 +102,7 @@ class UserSession:
         self._send("POST", f"{self._api}/server", headers=self._hub_headers(), allowed=allowed, json=wanted)
         self._follow_progress(time.monotonic() + timeout, on_progress, on_tick)
         # The server's own login: the page sends the browser to the hub and back, which sets its cookie.
-        self._send("GET", f"/user/{quote(self.user)}/lab")
+        self._send("GET", self.lab)
 
     def stop_server(self) -> None:
         """This user's server runs no more; nothing happens when it did not.
@@ -190,6 +191,17 @@ class UserSession:
             open_timeout=HANDSHAKE_SECONDS,
             max_size=None,
         )
+
+    def cookies(self) -> tuple[Cookie, ...]:
+        """What the hub and this user's server know them by: as good as a password. None of an identity provider's."""
+        host = httpx.URL(self._base).host
+        # The jar's name of a host without a dot has one more word (RFC 2965).
+        return tuple(cookie for cookie in self._http.cookies.jar if cookie.domain in (host, f"{host}.local"))
+
+    @property
+    def lab(self) -> str:
+        """The address of this user's JupyterLab."""
+        return f"{self._base}/user/{quote(self.user)}/lab"
 
     def xsrf(self, path: str) -> str:
         """The token that goes with a path: the hub and each server set a cookie of that name, each for its own."""

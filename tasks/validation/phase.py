@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 
+import httpx
 from prefect.logging import get_run_logger
 
 from config.identity import PasswordIdentity
@@ -13,6 +14,7 @@ from config.images import PinnedImage
 from config.secrets import SecretRef
 from config.spec import Hub
 from tasks.core.address import Address
+from tasks.core.artifacts import show_picture
 from tasks.core.errors import HubError, Permanent
 from tasks.core.kubernetes import Kubernetes
 from tasks.core.record import CheckResult
@@ -23,6 +25,7 @@ from tasks.validation.client import UserSession
 from tasks.validation.entry import Door, PasswordDoor, ProviderDoor
 from tasks.validation.entry_checks import EntryChecks
 from tasks.validation.people import People, Person
+from tasks.validation.picture import take_picture
 from tasks.validation.server_checks import ServerChecks
 
 
@@ -33,7 +36,8 @@ def check_hub(hub: Hub, image: PinnedImage) -> tuple[CheckResult, ...]:
     with ExitStack() as stack:
         people = _open_people(hub, kubernetes, stack)
         server = ServerChecks(hub, image, kubernetes, people.tester.session, get_run_logger().info)
-        results = _run(all_checks(EntryChecks(hub, people), server))
+        checks = all_checks(EntryChecks(hub, people), server)
+        results = _run(_with_picture(checks, server.check_stop, hub, people.tester.session))
         if not results[-1].passed:
             _tidy_up(people.tester)
         return results
@@ -84,6 +88,29 @@ def _tidy_up(tester: Person) -> None:
         tester.session.stop_server()
     except HubError as error:
         get_run_logger().warning("the server of %s may still be there: %s", tester.session.user, error)
+
+
+def _with_picture(
+    checks: Iterable[tuple[str, Check]], stop: Check, hub: Hub, tester: UserSession
+) -> Iterator[tuple[str, Check]]:
+    """The same checks; before the tester's server stops, a picture of it is taken where the profile names a browser."""
+    for name, check in checks:
+        if check == stop and hub.checks.browser:
+            _take_picture(hub.name, hub.checks.browser, tester)
+        yield name, check
+
+
+def _take_picture(hub: str, browser: str, tester: UserSession) -> None:
+    """A picture is in the UI, or the log says why not: a hub is no worse for it."""
+    log, started = get_run_logger(), time.monotonic()
+    try:
+        picture = take_picture(browser, tester)
+        show_picture(hub, picture.url)
+    except (HubError, httpx.HTTPError) as error:  # the latter from Prefect's API
+        log.warning("there is no picture of JupyterLab: %s", error)
+    else:
+        seconds, size = time.monotonic() - started, len(picture.content) / 1000
+        log.info("a picture of JupyterLab is among the artifacts, as picture-%s (%.0f KB, %.1f s)", hub, size, seconds)
 
 
 def _run(checks: Iterable[tuple[str, Check]]) -> tuple[CheckResult, ...]:
