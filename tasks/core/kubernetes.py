@@ -27,6 +27,8 @@ from tasks.core.objects import (
     plan_object,
 )
 
+IN_POD = "KUBERNETES_SERVICE_HOST"
+"""The variable by which the library knows that it runs in a pod."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
 PATCHES = {"PATCH": "application/apply-patch+yaml", "MERGE": "application/merge-patch+json"}
@@ -66,8 +68,10 @@ class Kubernetes:
         try:
             # The library reads the variable only once, when it is imported.
             file = str(kubeconfig or os.environ.get("KUBECONFIG", ""))
-            given = {"config_file": file} if file else {}
-            config.load_config(client_configuration=configuration, **given)
+            if file or not os.environ.get(IN_POD):
+                config.load_kube_config(client_configuration=configuration, config_file=file or None)
+            else:
+                config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException as error:
             remedy = "point KUBECONFIG to the cluster's kubeconfig, or run inside the cluster"
             raise Permanent("Kubernetes", "find the cluster", str(error), remedy) from error
