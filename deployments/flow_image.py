@@ -114,9 +114,9 @@ def _build(wanted: Wanted, base: PinnedImage, files: Mapping[str, bytes], tag: s
         packages = {**_wheels(files[LOCK].decode(), base, machine, say), "helm": wanted.helm}
         now = datetime.now(UTC).isoformat(timespec="seconds")
         about = {"BASE": str(base), "REVISION": source_revision(), "CREATED": now, "INPUTS": tag}
-        _run_build(engine, own, packages, f"{LOCAL}:{tag}", about, say)
-        _run_build(engine, tests, {}, f"{LOCAL}:trial", {"IMAGE": f"{LOCAL}:{tag}"}, say)
-        engine.push(f"{LOCAL}:{tag}", wanted.name, tag, wanted.login, say)
+        _run_build(engine, own, packages, f"{LOCAL}:image", about, say)
+        _run_build(engine, tests, {}, f"{LOCAL}:trial", {"IMAGE": f"{LOCAL}:image"}, say)
+        engine.push(f"{LOCAL}:image", wanted.name, tag, wanted.login, say)
 
 
 def _wheels(lock: str, base: PinnedImage, machine: str, say: Say) -> dict[str, Path]:

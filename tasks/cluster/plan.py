@@ -101,7 +101,7 @@ def permissions(hub: Hub) -> tuple[Access, ...]:
         Access("get", NAMESPACE, namespace),
         *(Access(verb, kind, namespace) for kind in ours for verb in ("create", "get", "patch")),
         *(Access(verb, LEASE, namespace) for verb in ("create", "get", "update")),
-        *(Access("list", kind, namespace) for kind in (CLAIM, CONFIG_MAP, DEPLOYMENT, EVENT, LIMIT_RANGE, POD, QUOTA)),
+        *(Access("list", kind, namespace) for kind in (CLAIM, CONFIG_MAP, DEPLOYMENT, LIMIT_RANGE, POD, QUOTA)),
         *(Access(verb, kind, namespace) for kind in HANDED_OUT for verb in EVERY_VERB),
         *(Access(verb, EVENT, namespace) for verb in WATCHED),
         Access("get", LOG, namespace),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from config.profiles import load_profile
+from tasks.cluster.plan import HUB_RULES
 from tasks.cluster.plan import permissions as cluster
 from tasks.cluster.removal import REMOVED
 from tasks.core.objects import CONFIG_MAP
@@ -27,9 +29,13 @@ def _read(name: str) -> Any:
 
 
 def _granted(name: str) -> set[Right]:
+    return _rights(_read(name))
+
+
+def _rights(rules: Iterable[Mapping[str, Any]]) -> set[Right]:
     return {
         (group, resource, verb)
-        for rule in _read(name)
+        for rule in rules
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
@@ -45,6 +51,11 @@ def test_in_a_hubs_namespace_flows_may_do_what_preflight_asks_for() -> None:
         asked |= {(one.kind.group, one.kind.plural, one.verb) for one in wanted}
     asked |= {(kind.group, kind.plural, "delete") for kind in (*REMOVED, SERVICE_MONITOR, CONFIG_MAP)}
     assert _granted("files/hub-rules.yaml") == asked
+
+
+def test_flows_have_every_right_that_they_hand_out_to_a_hub() -> None:
+    """Else Kubernetes would refuse to have the hub's Role made."""
+    assert _rights(HUB_RULES) <= _granted("files/hub-rules.yaml")
 
 
 def test_in_the_whole_cluster_they_only_look() -> None:
