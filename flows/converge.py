@@ -77,6 +77,8 @@ def look(hub: Hub) -> ConvergeResult:
         return _absent(hub, seen)
     drift = look_for_drift(hub, seen.record) if seen.health is Health.HEALTHY and seen.record else None
     wrong = bool(holder.dead or drift is None or not drift.plan.empty)
+    if wrong and not holder.dead and (holder := holder_of(hub)).name and not holder.dead:
+        return ConvergeResult(outcome=Outcome.IN_PROGRESS, reason=f"{holder.name} has its fence")
     told = (f"{holder.name} died at work on this hub" if holder.dead else "", seen.reason, str(drift or ""))
     return ConvergeResult(
         outcome=Outcome.DRIFT if wrong else Outcome.NOTHING,

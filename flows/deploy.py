@@ -98,7 +98,8 @@ def deploy(profile: Profile, plan_only: PlanOnly = False, image: Digest = None) 
         made = Plan() if plan.empty else ensure_namespace(hub)
         with fence_of(hub) as fence:
             if fence.waited or approved:
-                wanted, before = prepare(hub, Path(folder), image), plan
+                # What was approved is this image, also when its tag moved meanwhile.
+                wanted, before = prepare(hub, Path(folder), wanted.images.notebook.digest if approved else image), plan
                 plan, release = make_plan(hub, wanted)
                 require_approved(hub, before, made, plan)
             record = carry_out(hub, wanted, plan, release, fence)

@@ -18,7 +18,7 @@ PREFIX = f"{OURS}: "
 STUCK_AFTER = timedelta(hours=2)
 NOT_STARTED_AFTER = timedelta(minutes=15)
 STARTING = ("Late", "Pending", "Submitting", "InfrastructurePending")
-ENDS = ("Completed", "Drift", "Superseded", "Failed", "TimedOut", "Crashed", "Cancelled")
+ENDS = ("Completed", "Drift", "Planned", "Superseded", "Failed", "TimedOut", "Crashed", "Cancelled")
 LEFT_RUNNING = (*ENDS, "Cancelling", "Paused", "Suspended", "AwaitingRetry")
 RUN = "prefect.flow-run"
 AT_ONCE = timedelta(0)

@@ -20,8 +20,10 @@ def connect(paths: Paths) -> httpx.Client:
     trust = ssl.create_default_context(cafile=paths.ca)
     password = paths.harbor_admin.read_text().strip()
     return httpx.Client(
-        base_url=HARBOR_URL, auth=(ADMIN, password), verify=trust, timeout=REQUEST_SECONDS, trust_env=False
-    )
+        base_url=HARBOR_URL, auth=(ADMIN, password), verify=trust, timeout=REQUEST_SECONDS, trust_env=False,
+        # One that is kept may be closed by the server in the moment in which it is used again.
+        limits=httpx.Limits(max_keepalive_connections=0),
+    )  # fmt: skip
 
 
 def ensure_user(paths: Paths) -> None:
