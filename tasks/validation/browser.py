@@ -32,7 +32,7 @@ _quiet = logging.Logger("browser", logging.CRITICAL)
 
 
 @dataclass
-class _DevTools:
+class DevTools:
     """What the browser is asked over one connection, until a deadline. Its answers may be of any size."""
 
     channel: Connection
@@ -63,7 +63,7 @@ class _DevTools:
 class Page:
     """One page of the browser."""
 
-    _devtools: _DevTools
+    _devtools: DevTools
     _session: str
 
     def open(self, url: str) -> None:
@@ -95,7 +95,7 @@ def open_page(address: str, cookies: Sequence[Json], size: tuple[int, int], seco
     """
     deadline = time.monotonic() + seconds
     with _connect(address) as channel:
-        devtools = _DevTools(channel, deadline)
+        devtools = DevTools(channel, deadline)
         # Its end is that of the connection, whatever becomes of us.
         profile = devtools.ask("Target.createBrowserContext", disposeOnDetach=True)["browserContextId"]
         devtools.ask("Storage.setCookies", browserContextId=profile, cookies=list(cookies))

@@ -13,7 +13,7 @@ from websockets.sync.connection import Connection
 
 from tasks.core.address import Address
 from tasks.core.errors import Permanent, Transient
-from tasks.validation.browser import Page, _DevTools, as_devtools
+from tasks.validation.browser import DevTools, Page, as_devtools
 from tasks.validation.client import UserSession
 
 
@@ -36,7 +36,7 @@ class _Channel:
 
 
 def _page(channel: _Channel) -> Page:
-    return Page(_DevTools(cast("Connection", channel), time.monotonic() + 5), "session")
+    return Page(DevTools(cast("Connection", channel), time.monotonic() + 5), "session")
 
 
 def _session() -> UserSession:
