@@ -23,7 +23,7 @@ OURS = ("hubwright", "Helm")
 """User agents of what a deploy runs."""
 RELEASE = "jupyterhub"
 CHECKS = 8
-DUMP_SECONDS = 60
+DUMP_SECONDS = 300
 
 
 def test_first_deploy_is_healthy_and_on_record(sandbox: Sandbox, profile: Profile) -> None:
