@@ -10,7 +10,7 @@ from uuid import UUID
 from prefect.events.schemas.automations import Automation, AutomationCore
 
 from deployments.register.installation import Installation
-from deployments.register.notices import PREFIX, notifications, repair_after_crash
+from deployments.register.notices import PREFIX, free_never_started, notifications, repair_after_crash
 from deployments.register.server import PAGE, SYSTEM, Server
 from tasks.core.change import Action, Change, Plan, compare
 from tasks.core.errors import Permanent
@@ -27,8 +27,7 @@ def ensure_automations(
     An automation that somebody switched off stays so. Those of ours that nothing needs any more are deleted.
     """
     seen = _read(server)
-    for hub in hubs:
-        wanted = repair_after_crash(hub, ids)
+    for wanted in (free_never_started(), *(repair_after_crash(hub, ids) for hub in hubs)):
         ensure_automation(server, wanted, seen.pop(wanted.name, []))
     for wanted in _notifications(server, installation):
         ensure_automation(server, wanted, seen.pop(wanted.name, []))

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from prefect.events.actions import ActionTypes, RunDeployment, SendNotification
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ActionTypes, ChangeFlowRunState, RunDeployment, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
@@ -73,6 +74,25 @@ NOTICES = (
         ("Running", "Retrying", *LEFT_RUNNING),
     ),
 )
+
+
+NEVER_STARTED = Notice(
+    "free what a run that never started holds",
+    "was given to a pod, and has not started",
+    "look why its pod did not start, or why Prefect did not hear of it.",
+    ("Pending", "Submitting", "InfrastructurePending"),
+    NOT_STARTED_AFTER,
+    ("Running", "Retrying", "Scheduled", "Late", *LEFT_RUNNING),
+)
+"""A pod that came up while Prefect was away ends without a word, and its run would hold a place for ever."""
+
+
+def free_never_started() -> AutomationCore:
+    """Such a run is Crashed, so that others have its place; what it was to change is then repaired as after a crash."""
+    message = f"Not started within {NOT_STARTED_AFTER // timedelta(minutes=1)} minutes: {NEVER_STARTED.remedy}"
+    action = ChangeFlowRunState(name="Crashed", state=StateType.CRASHED, message=message, force=False)
+    description = f"Ends a run that {NEVER_STARTED.happened}: it holds a place in its work pool."
+    return _automation(NEVER_STARTED.name, description, _trigger(NEVER_STARTED), action)
 
 
 def notifications(block: UUID, url: str) -> tuple[AutomationCore, ...]:

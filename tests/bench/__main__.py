@@ -9,6 +9,7 @@ from statistics import median
 from tests.bench.hubs import Hubs, bench_hubs
 from tests.bench.image import image
 from tests.bench.measure import Measured, hubwright, plain_helm
+from tests.bench.pool import pool
 from tests.bench.realm import realm
 from tests.bench.report import Figure, show
 
@@ -20,7 +21,14 @@ REQUESTS_NO_OP = 0.0
 def main() -> int:
     """Returns 0 when every target is met."""
     with bench_hubs() as hubs:
-        figures = [*_first(hubs), *_no_op(hubs), *_change(hubs), *realm(hubs), *image(hubs.sandbox)]
+        figures = [
+            *_first(hubs),
+            *_no_op(hubs),
+            *_change(hubs),
+            *realm(hubs),
+            *image(hubs.sandbox),
+            *pool(hubs.sandbox),
+        ]
     return show(figures)
 
 

@@ -1,4 +1,4 @@
-"""`make faults`: what happens when something breaks; a table, and build/faults.json."""
+"""`make faults`: what happens when something breaks; tables, and build/faults.json, build/faults-installation.json."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.faults import installation
 from tests.faults.faults import FAULTS, Fault, Unexpected
 from tests.faults.going_back import GOING_BACK
 from tests.faults.keycloak import KEYCLOAK, open_keycloak_stage
@@ -39,12 +40,15 @@ class Outcome:
 def main(names: Sequence[str]) -> int:
     """Returns 0 when every fault was survived."""
     outcomes: list[Outcome] = []
-    for faults, stage_of in ((FAULTS | GOING_BACK, open_stage), (KEYCLOAK, open_keycloak_stage)):
+    for faults, stage_of in (({**FAULTS, **GOING_BACK}, open_stage), (KEYCLOAK, open_keycloak_stage)):
         chosen = {name: fault for name, fault in faults.items() if not names or any(word in name for word in names)}
         if chosen:
             with stage_of() as stage:
                 outcomes += [_tell(stage, name, fault) for name, fault in chosen.items()]
-    return _show(outcomes)
+    codes = [_show(outcomes)] if outcomes else []
+    if installation.chosen(names):
+        codes.append(installation.main(names))
+    return max(codes, default=1)
 
 
 def _tell(stage: Stage, name: str, fault: Fault) -> Outcome:

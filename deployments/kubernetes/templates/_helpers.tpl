@@ -42,6 +42,8 @@ capabilities: {drop: [ALL]}
 {{- with .Values.url }}
 - {name: PREFECT_UI_URL, value: {{ . | quote }}} # in links
 {{- end }}
+# A server that is busy, or loses its database for a moment, answers 500: that is no reason to crash a run.
+- {name: PREFECT_CLIENT_RETRY_EXTRA_CODES, value: "500"}
 - name: PREFECT_API_AUTH_STRING
   valueFrom: {secretKeyRef: {name: {{ .Values.auth.secret }}, key: {{ .Values.auth.key | quote }}}}
 {{- end }}
