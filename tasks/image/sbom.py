@@ -147,6 +147,6 @@ def _declared(text: str) -> Any:
         return SpdxNoAssertion()
     try:
         wrong = spdx_licensing.validate(text).errors
-    except (AttributeError, TypeError):  # the library's own slip, over what cannot be read as an expression
+    except (AttributeError, IndexError, TypeError):  # the library's own slip, over what cannot be read as an expression
         wrong = [text]
     return SpdxNoAssertion() if wrong else spdx_licensing.parse(text)
