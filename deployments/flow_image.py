@@ -21,8 +21,8 @@ from config.types import split_image
 from tasks.core.errors import HubError, Permanent
 from tasks.core.login import Login
 from tasks.image.base import MACHINES, Base
-from tasks.image.client import Engine
-from tasks.image.context import TESTS, read_context, write_context
+from tasks.image.client import Engine, pull_if_missing
+from tasks.image.context import read_context, split_context, write_context
 from tasks.image.fetch import cache_folder, fetch_wheels
 from tasks.image.locks import Locks
 from tasks.image.phase import source_revision
@@ -66,7 +66,7 @@ def ensure_flow_image(wanted: Wanted, say: Say) -> PinnedImage:
     Its tag is the hash of what it is made from. Raises Permanent or Transient when it cannot be had.
     """
     registry, repository = wanted.name.split("/", 1)
-    base = _pin(wanted, *split_image(wanted.base))
+    base = pin(wanted.base, wanted.ca)
     files = {**read_context(CONTEXT), **read_sources(CLONE)}
     tag = tag_of(base, files, wanted.helm)
     with closing(Registry(registry, wanted.ca, wanted.login)) as found:
@@ -96,20 +96,20 @@ def tag_of(base: PinnedImage, files: Mapping[str, bytes], helm: Path) -> str:
     return f"inputs-{whole.hexdigest()[:SHOWN_DIGITS]}"
 
 
-def _pin(wanted: Wanted, registry: str, repository: str, tag: str | None, digest: str | None) -> PinnedImage:
+def pin(reference: str, ca: str | None) -> PinnedImage:
+    """An image that anybody may read, by its digest; a tag is looked up. Raises Permanent when there is none."""
+    registry, repository, tag, digest = split_image(reference)
     if digest:
         return PinnedImage(registry, repository, digest)
-    with closing(Registry(registry, wanted.ca)) as found:
+    with closing(Registry(registry, ca)) as found:
         return PinnedImage(registry, repository, found.read_digest(repository, str(tag)))
 
 
 def _build(wanted: Wanted, base: PinnedImage, files: Mapping[str, bytes], tag: str, say: Say) -> None:
     """The image is in the registry: built, tried, and pushed."""
-    own = {name: content for name, content in files.items() if not name.startswith(f"{TESTS}/")}
-    tests = {name.partition("/")[2]: content for name, content in files.items() if name.startswith(f"{TESTS}/")}
+    own, tests = split_context(files)
     with Engine.connect(wanted.engine, BUILD_SECONDS) as engine:
-        if not engine.has_image(str(base)):
-            engine.pull(str(base), None, say)
+        pull_if_missing(engine, str(base), None, say)
         machine = MACHINES[engine.read_architecture(str(base))]
         packages = {**_wheels(files[LOCK].decode(), base, machine, say), "helm": wanted.helm}
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -25,6 +25,7 @@ from flows.rebuild_image import RebuildResult, rebuild_image
 from flows.remote import run_remotely
 from flows.renew_robots import renew_robots
 from flows.rollback import rollback
+from flows.shell import Parser
 from flows.teardown import teardown
 from tasks.core.change import Plan
 from tasks.core.errors import HubError
@@ -38,12 +39,6 @@ class Exit(IntEnum):
     CHANGES = 2
     """The plan is not empty, and only the plan was asked for; or the hub is not as it should be, and stays so."""
     BAD_INPUT = 3
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        self.print_usage(sys.stderr)
-        self.exit(Exit.BAD_INPUT, f"{self.prog}: {message}\n")
 
 
 def main(arguments: Sequence[str]) -> Exit:
@@ -127,9 +122,9 @@ def _lock_image(options: argparse.Namespace) -> Exit:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m flows", description="Run a flow of Hubwright.")
+    parser = Parser(prog="python -m flows", description="Run a flow of Hubwright.")
     parser.set_defaults(flow="", remote=False, timeout=None, builds=False)
-    flows = parser.add_subparsers(required=True, metavar="FLOW", parser_class=_Parser)
+    flows = parser.add_subparsers(required=True, metavar="FLOW", parser_class=Parser)
     _add_hub_flows(flows.add_parser)
     _add_image_flows(flows.add_parser)
     remote = "run it where it is deployed, and follow its log (PREFECT_API_URL says where Prefect is)"

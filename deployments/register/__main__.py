@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from deployments.register.deployments import ensure_deployments
 from deployments.register.installation import BadInstallation, Installation, hubs_of, load_installation
 from deployments.register.pools import ensure_pools
 from deployments.register.server import Server, open_server
+from flows.shell import Parser
 from tasks.core.errors import HubError
 from tasks.core.problems import Problem
 
@@ -30,15 +30,9 @@ class Exit(IntEnum):
     BAD_INPUT = 3
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        self.print_usage(sys.stderr)
-        self.exit(Exit.BAD_INPUT, f"{self.prog}: {message}\n")
-
-
 def main(arguments: Sequence[str]) -> Exit:
     """Register the installation; each change is a line in the log, on standard error."""
-    parser = _Parser(prog="python -m deployments.register", description="Register an installation's hubs with Prefect.")
+    parser = Parser(prog="python -m deployments.register", description="Register an installation's hubs with Prefect.")
     parser.add_argument("--installation", type=Path, metavar="FILE", help="the installation file")
     try:
         installation = load_installation(parser.parse_args(arguments).installation)

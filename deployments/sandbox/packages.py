@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 
-from config.image import Build
 from config.images import PinnedImage
 from config.profiles import load_profile
-from config.types import split_image
+from deployments.flow_image import pin
 from deployments.sandbox.cache import cache_root, digest_of
 from deployments.sandbox.paths import CLONE, Paths
 from tasks.core.errors import Permanent
 from tasks.image.base import Base, base_of
-from tasks.image.client import Engine
+from tasks.image.client import Engine, pull_if_missing
 from tasks.image.fetch import fetch_archives, fetch_wheels
 from tasks.image.inventory import read_inventory
 from tasks.image.locks import read_locks
-from tasks.registry.distribution import Registry
 
 PROFILE = "sandbox"
 ENGINE_SECONDS = 300.0
@@ -29,7 +26,7 @@ def ensure_demo_packages(paths: Paths, say: Callable[[str], None]) -> None:
     build = load_profile(PROFILE).image.build
     assert build
     folder = CLONE / build.locks
-    base = _pin(build, paths)
+    base = pin(build.base, str(paths.ca))
     # Beside the packages, and of these inputs alone: whoever empties the cache takes it along.
     mark = cache_root() / "packages" / f".{COMPLETE}-{digest_of(folder, str(base))[:16]}"
     if mark.exists():
@@ -43,16 +40,9 @@ def ensure_demo_packages(paths: Paths, say: Callable[[str], None]) -> None:
     mark.touch()
 
 
-def _pin(build: Build, paths: Paths) -> PinnedImage:
-    registry, repository, tag, _ = split_image(build.base)
-    with closing(Registry(registry, str(paths.ca))) as found:
-        return PinnedImage(registry, repository, found.read_digest(repository, str(tag)))
-
-
 def _look_into(base: PinnedImage, paths: Paths, say: Callable[[str], None]) -> Base:
     with Engine.connect(f"unix://{paths.podman_socket}", ENGINE_SECONDS) as engine:
-        if not engine.has_image(str(base)):
-            engine.pull(str(base), None, say)
+        pull_if_missing(engine, str(base), None, say)
         with engine.export(str(base)) as stream:
             inventory = read_inventory(stream)
         return base_of(base, engine.read_architecture(str(base)), inventory)

@@ -205,6 +205,12 @@ class Engine:
             raise Transient(ENGINE, asked, f"the connection to it was lost: {error}", STILL_THERE) from error
 
 
+def pull_if_missing(engine: Engine, reference: str, login: Login | None, say: Say) -> None:
+    """The engine has the image. Raises as ``pull``, which is not asked for one that is there."""
+    if not engine.has_image(reference):
+        engine.pull(reference, login, say)
+
+
 @contextmanager
 def _asked(asked: str) -> Generator[None]:
     """Failures of a question to the engine are ours."""

@@ -29,6 +29,14 @@ def read_context(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in sorted(files)}
 
 
+def split_context(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The files that the image itself is built by, and those that it is tried by, as a context of their own."""
+    inside = f"{TESTS}/"
+    own = {name: content for name, content in files.items() if not name.startswith(inside)}
+    tests = {name.removeprefix(inside): content for name, content in files.items() if name.startswith(inside)}
+    return own, tests
+
+
 def write_context(
     files: Mapping[str, bytes], packages: Mapping[str, Path], folders: tuple[str, ...], out: IO[bytes]
 ) -> None:

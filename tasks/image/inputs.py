@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from config.images import PinnedImage
-from tasks.image.context import TESTS
+from tasks.image.context import split_context
 from tasks.image.locks import Locks
 
 CONTRACT = "docker-api-1.41/1"
@@ -43,12 +43,12 @@ class Inputs:
     @property
     def own(self) -> dict[str, bytes]:
         """The files that the image itself is built by."""
-        return {name: text for name, text in self.files.items() if not name.startswith(f"{TESTS}/")}
+        return split_context(self.files)[0]
 
     @property
     def tests(self) -> dict[str, bytes]:
         """The files that it is tried by, as a context of their own."""
-        return {name.partition("/")[2]: text for name, text in self.files.items() if name.startswith(f"{TESTS}/")}
+        return split_context(self.files)[1]
 
     @property
     def tag(self) -> str:

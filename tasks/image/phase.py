@@ -29,7 +29,7 @@ from tasks.core.robots import read_build_robot
 from tasks.core.secrets import read_secret
 from tasks.core.task import hub_task
 from tasks.image.base import Base, base_of
-from tasks.image.client import Engine
+from tasks.image.client import Engine, pull_if_missing
 from tasks.image.context import read_context, write_context
 from tasks.image.fetch import cache_folder, fetch_archives, fetch_wheels
 from tasks.image.inputs import Inputs, build_arguments
@@ -198,8 +198,7 @@ def _engine(build: Build) -> AbstractContextManager[Engine]:
 
 
 def _pull(engine: Engine, base: PinnedImage) -> None:
-    if not engine.has_image(str(base)):
-        engine.pull(str(base), None, get_run_logger().info)
+    pull_if_missing(engine, str(base), None, get_run_logger().info)
 
 
 def _folder(name: str) -> str:

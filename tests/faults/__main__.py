@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from tests.faults import installation
 from tests.faults.faults import FAULTS, Fault, Unexpected
 from tests.faults.going_back import GOING_BACK
 from tests.faults.keycloak import KEYCLOAK, open_keycloak_stage
+from tests.faults.report import report, sign
 from tests.faults.stage import Stage, Watch, open_stage
 from tests.sandbox.conftest import Ended
 
@@ -93,14 +92,9 @@ def _last_words(ended: Ended) -> str:
 def _show(outcomes: Sequence[Outcome]) -> int:
     table = Table("fault", "the run", "serving", "lost", "s to healthy", "said", "")
     for one in outcomes:
-        sign = "pass" if one.passed else "[red]FAILED[/]"
         seconds = str(one.seconds_to_healthy)
-        table.add_row(one.fault, one.run_state, one.serving, one.lost, seconds, one.said[:120], sign)
-    Console().print(table)
-    FILE.parent.mkdir(exist_ok=True)
-    rows = [{**asdict(one), "pass": one.passed} for one in outcomes]
-    FILE.write_text(json.dumps([{k: v for k, v in row.items() if k != "passed"} for row in rows], indent=2) + "\n")
-    return 0 if outcomes and all(one.passed for one in outcomes) else 1
+        table.add_row(one.fault, one.run_state, one.serving, one.lost, seconds, one.said[:120], sign(one))
+    return report(table, outcomes, FILE)
 
 
 if __name__ == "__main__":

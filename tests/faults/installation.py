@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from tasks.core.errors import HubError
 from tests.faults.faults import Unexpected
 from tests.faults.installed import Installed
+from tests.faults.report import report, sign
 from tests.sandbox.conftest import open_sandbox
 from tests.sandbox.followed import followed_tag
 from tests.sandbox.runs import Run, open_runs
@@ -207,13 +206,8 @@ def _try(where: Installed, name: str, fault: Fault) -> Outcome:
 def _show(outcomes: Sequence[Outcome]) -> int:
     table = Table("fault", "the run", "then", "s", "hub", "lost", "")
     for one in outcomes:
-        sign = "pass" if one.passed else "[red]FAILED[/]"
-        table.add_row(one.fault, one.runs, one.then[:120], str(one.seconds), one.hub[:80], one.lost, sign)
-    Console().print(table)
-    FILE.parent.mkdir(exist_ok=True)
-    rows = [{**asdict(one), "pass": one.passed} for one in outcomes]
-    FILE.write_text(json.dumps([{k: v for k, v in row.items() if k != "passed"} for row in rows], indent=2) + "\n")
-    return 0 if outcomes and all(one.passed for one in outcomes) else 1
+        table.add_row(one.fault, one.runs, one.then[:120], str(one.seconds), one.hub[:80], one.lost, sign(one))
+    return report(table, outcomes, FILE)
 
 
 if __name__ == "__main__":

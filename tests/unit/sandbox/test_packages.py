@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deployments import flow_image
 from deployments.sandbox import packages
 from deployments.sandbox.packages import ensure_demo_packages
 from deployments.sandbox.paths import Paths
@@ -49,7 +50,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     (tmp_path / "digest").write_text("sha256:" + "0" * 64)
     (tmp_path / "hubwright" / "packages").mkdir(parents=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(packages, "Registry", Registry)
+    monkeypatch.setattr(flow_image, "Registry", Registry)
     monkeypatch.setattr(packages, "_look_into", look)
     monkeypatch.setattr(packages, "fetch_wheels", wheels)
     monkeypatch.setattr(packages, "fetch_archives", archives)
